@@ -1,0 +1,2 @@
+//! The `geosurge` command.
+fn main() {}
