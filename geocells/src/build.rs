@@ -14,8 +14,23 @@ use crate::{
 /// Below this many photos, a cell's descent is not worth another task.
 const PARALLEL_ABOVE: usize = 1 << 14;
 
-/// A photo: the leaf cell that contains it, and its position in the caller's slice.
-type Leaf = (u64, u32);
+/// A photo: the id of the leaf cell that contains it above its position in the caller's slice, in one number that sorts fast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Leaf(u128);
+
+impl Leaf {
+    fn new(id: GeocellId, photo: usize) -> Self {
+        Self(u128::from(id.as_u64()) << 32 | photo as u128)
+    }
+
+    fn raw_id(self) -> u64 {
+        (self.0 >> 32) as u64
+    }
+
+    fn photo(self) -> usize {
+        (self.0 & u128::from(u32::MAX)) as usize
+    }
+}
 
 /// The partitions of `config`, coarsest first, without parent links.
 pub(crate) fn partitions(points: &[LatLng], config: &PartitionConfig) -> Result<Vec<Partition>> {
@@ -23,16 +38,19 @@ pub(crate) fn partitions(points: &[LatLng], config: &PartitionConfig) -> Result<
     if points.is_empty() {
         return Err(Error::NoPoints);
     }
-    if points.len() as u64 > u64::from(u32::MAX) {
-        let max = u64::from(u32::MAX);
+    let total = points.len() as u64;
+    let max = u64::from(u32::MAX);
+    if total > max {
         return Err(Error::TooManyPoints {
             points: points.len(),
             max,
         });
     }
-    let leaves = sorted_leaves(points);
-    let cutter = Cutter { points, config };
-    let total = points.len() as u64;
+    let (leaves, terms) = sorted_leaves(points, config.location);
+    let cutter = Cutter {
+        terms: &terms,
+        config,
+    };
     let cut = cutter.cut(&leaves);
     std::iter::zip(&config.t_max, cut.levels)
         .map(|(&t_max, cells)| {
@@ -48,19 +66,26 @@ pub(crate) fn partitions(points: &[LatLng], config: &PartitionConfig) -> Result<
         .collect()
 }
 
-fn sorted_leaves(points: &[LatLng]) -> Vec<Leaf> {
-    let mut leaves: Vec<Leaf> = points
+/// The photos' leaves in id order, and by position each photo's place in the terms that are averaged.
+fn sorted_leaves(points: &[LatLng], location: LocationKind) -> (Vec<Leaf>, Vec<[f64; 3]>) {
+    let mut leaves = Vec::new();
+    let mut terms = Vec::new();
+    points
         .par_iter()
         .enumerate()
-        .map(|(index, &place)| (GeocellId::leaf(place).as_u64(), index as u32))
-        .collect();
+        .map(|(photo, &place)| {
+            let unit_vector = place.unit_vector();
+            let leaf = Leaf::new(GeocellId::leaf_under(unit_vector), photo);
+            (leaf, location.terms(place, unit_vector))
+        })
+        .unzip_into_vecs(&mut leaves, &mut terms);
     // Sorting the positions too makes the order, and so every sum of places, the same in every run.
     leaves.par_sort_unstable();
-    leaves
+    (leaves, terms)
 }
 
 struct Cutter<'a> {
-    points: &'a [LatLng],
+    terms: &'a [[f64; 3]],
     config: &'a PartitionConfig,
 }
 
@@ -114,7 +139,7 @@ impl Cutter<'_> {
             },
         };
         if photos > self.config.t_min && fitting > 0 {
-            let location = cut.sum.mean(self.config.location).unwrap_or_else(|| id.center());
+            let location = self.config.location.mean(&cut.sum).unwrap_or_else(|| id.center());
             let cell = Geocell {
                 id,
                 photos,
@@ -149,12 +174,8 @@ impl Cutter<'_> {
 
     fn sum_places(&self, leaves: &[Leaf]) -> PlaceSum {
         let mut sum = PlaceSum::default();
-        for &(_, index) in leaves {
-            let place = self.points[index as usize];
-            match self.config.location {
-                LocationKind::Spherical => sum.add(place),
-                LocationKind::Plain => sum.add_with_vector(place, [0.0; 3]),
-            }
+        for leaf in leaves {
+            sum.add(self.terms[leaf.photo()]);
         }
         sum
     }
@@ -173,5 +194,5 @@ impl Cut {
 /// The leaves inside `cell`, and those after it. `leaves` must not begin before the cell.
 fn split_off(leaves: &[Leaf], cell: GeocellId) -> (&[Leaf], &[Leaf]) {
     let (_, last) = cell.range();
-    leaves.split_at(leaves.partition_point(|&(leaf, _)| leaf <= last))
+    leaves.split_at(leaves.partition_point(|leaf| leaf.raw_id() <= last))
 }

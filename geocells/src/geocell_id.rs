@@ -7,6 +7,7 @@ use s2::cell::Cell;
 use s2::cellid::CellID;
 use serde::{Deserialize, Serialize};
 
+use crate::leaf_id::leaf_id;
 use crate::{EARTH_RADIUS_KM, Error, LatLng, Result};
 
 /// The deepest S2 level; its cells are about a square centimetre.
@@ -23,7 +24,12 @@ pub struct GeocellId(u64);
 impl GeocellId {
     /// The leaf cell (S2 level 30) that contains `place`.
     pub fn leaf(place: LatLng) -> Self {
-        Self(CellID::from(place.to_s2()).0)
+        Self::leaf_under(place.unit_vector())
+    }
+
+    /// The leaf cell that contains the place of a unit vector.
+    pub(crate) fn leaf_under(unit_vector: [f64; 3]) -> Self {
+        Self(leaf_id(unit_vector))
     }
 
     /// The cell of S2 level `s2_level` that contains `place`.

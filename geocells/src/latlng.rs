@@ -89,10 +89,6 @@ impl LatLng {
         Some(Self { latitude, longitude })
     }
 
-    pub(crate) fn to_s2(self) -> s2::latlng::LatLng {
-        s2::latlng::LatLng::from_degrees(self.latitude, self.longitude)
-    }
-
     /// From the S2 library, whose angles are right but may exceed the range by rounding.
     pub(crate) fn from_s2_point(point: s2::point::Point) -> Self {
         let place = s2::latlng::LatLng::from(point);

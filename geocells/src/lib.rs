@@ -26,6 +26,7 @@ mod hierarchy;
 mod hierarchy_dir;
 mod kilometres;
 mod latlng;
+mod leaf_id;
 mod mean;
 mod metrics;
 mod partition;

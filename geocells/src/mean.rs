@@ -6,69 +6,63 @@ use crate::{LatLng, LocationKind};
 ///
 /// `None` when there are none, or when they cancel out exactly (antipodes), as then every place is as good.
 pub fn spherical_mean(places: impl IntoIterator<Item = LatLng>) -> Option<LatLng> {
-    sum_of(places).mean(LocationKind::Spherical)
+    mean(LocationKind::Spherical, places)
 }
 
 /// Mean latitude and mean longitude in degrees, as the field's reference files have it. `None` when there are no places.
 ///
 /// Wrong across the antimeridian: the mean of 179° and -179° is 0°.
 pub fn plain_mean(places: impl IntoIterator<Item = LatLng>) -> Option<LatLng> {
-    sum_of(places).mean(LocationKind::Plain)
+    mean(LocationKind::Plain, places)
 }
 
-fn sum_of(places: impl IntoIterator<Item = LatLng>) -> PlaceSum {
+fn mean(kind: LocationKind, places: impl IntoIterator<Item = LatLng>) -> Option<LatLng> {
     let mut sum = PlaceSum::default();
     for place in places {
-        sum.add(place);
+        sum.add(kind.terms(place, place.unit_vector()));
     }
-    sum
+    kind.mean(&sum)
 }
 
-/// What is needed of a set of places for either mean; sums of disjoint sets merge.
+/// A sum of places in whichever [terms](LocationKind::terms) are averaged; sums of disjoint sets merge.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct PlaceSum {
-    pub(crate) count: u64,
-    vector: [f64; 3],
-    latitude: f64,
-    longitude: f64,
+    count: u64,
+    terms: [f64; 3],
 }
 
 impl PlaceSum {
-    pub(crate) fn add(&mut self, place: LatLng) {
-        self.add_with_vector(place, place.unit_vector());
-    }
-
-    pub(crate) fn add_with_vector(&mut self, place: LatLng, [x, y, z]: [f64; 3]) {
-        self.count += 1;
-        self.vector[0] += x;
-        self.vector[1] += y;
-        self.vector[2] += z;
-        self.latitude += place.latitude();
-        self.longitude += place.longitude();
+    pub(crate) fn add(&mut self, terms: [f64; 3]) {
+        self.merge(&Self { count: 1, terms });
     }
 
     pub(crate) fn merge(&mut self, other: &Self) {
         self.count += other.count;
-        for (sum, term) in self.vector.iter_mut().zip(other.vector) {
+        for (sum, term) in self.terms.iter_mut().zip(other.terms) {
             *sum += term;
         }
-        self.latitude += other.latitude;
-        self.longitude += other.longitude;
+    }
+}
+
+impl LocationKind {
+    /// The numbers of a place whose mean is taken: its unit vector, or its latitude and longitude in degrees.
+    pub(crate) fn terms(self, place: LatLng, unit_vector: [f64; 3]) -> [f64; 3] {
+        match self {
+            Self::Spherical => unit_vector,
+            Self::Plain => [place.latitude(), place.longitude(), 0.0],
+        }
     }
 
-    pub(crate) fn mean(&self, kind: LocationKind) -> Option<LatLng> {
-        if self.count == 0 {
+    /// The mean of summed places, if they have one.
+    pub(crate) fn mean(self, sum: &PlaceSum) -> Option<LatLng> {
+        if sum.count == 0 {
             return None;
         }
-        match kind {
-            LocationKind::Spherical => LatLng::from_direction(self.vector),
-            LocationKind::Plain => {
-                let count = self.count as f64;
-                // A mean of values in range is in range but for the last bit.
-                let latitude = (self.latitude / count).clamp(-90.0, 90.0);
-                let longitude = (self.longitude / count).clamp(-180.0, 180.0);
-                LatLng::new(latitude, longitude).ok()
-            }
+        let [latitude, longitude, _] = sum.terms.map(|term| term / sum.count as f64);
+        match self {
+            Self::Spherical => LatLng::from_direction(sum.terms),
+            // A mean of values in range is in range but for the last bit.
+            Self::Plain => LatLng::new(latitude.clamp(-90.0, 90.0), longitude.clamp(-180.0, 180.0)).ok(),
         }
     }
 }
@@ -104,10 +98,17 @@ mod tests {
     #[test]
     fn sums_merge() {
         let places = [place(1.0, 2.0), place(3.0, -4.0), place(-5.0, 6.0)];
-        let mut left = sum_of(places[..1].iter().copied());
-        left.merge(&sum_of(places[1..].iter().copied()));
-        assert_eq!(left.count, 3);
-        let apart = left.mean(LocationKind::Spherical).unwrap();
-        assert!(apart.distance(spherical_mean(places).unwrap()).get() < 1e-9);
+        for kind in [LocationKind::Spherical, LocationKind::Plain] {
+            let [mut all, second] = [&places[..1], &places[1..]].map(|part| {
+                let mut sum = PlaceSum::default();
+                part.iter()
+                    .for_each(|&place| sum.add(kind.terms(place, place.unit_vector())));
+                sum
+            });
+            all.merge(&second);
+            assert_eq!(all.count, 3);
+            let apart = kind.mean(&all).unwrap();
+            assert!(apart.distance(mean(kind, places).unwrap()).get() < 1e-9);
+        }
     }
 }
