@@ -1,0 +1,99 @@
+//! What every [`Catalog`] has to do.
+
+mod galleries;
+mod predictions;
+mod releases;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+pub use galleries::{
+    galleries_are_loaded_repeatably, galleries_need_their_release, geocells_are_found_and_paged,
+    reference_images_come_back_as_asked,
+};
+pub use predictions::{
+    bad_predictions_are_refused_whole, ground_truth_is_recorded_and_replaced,
+    predictions_are_filtered_and_paged, predictions_come_back_as_they_went_in,
+};
+pub use releases::{
+    activation_retires_the_active_release, building_is_resumed_by_the_same_release_only,
+    changes_grow_with_every_switch, illegal_transitions_are_conflicts,
+    many_activations_at_once_leave_one_active, missing_releases_are_not_found, releases_are_remembered,
+};
+
+use crate::{Catalog, NewRelease, Release, ReleaseId, ReleaseStatus, Result};
+
+/// Somewhere a catalog can be opened, also many times at once.
+#[async_trait]
+pub trait CatalogPlace: Send + Sync {
+    /// Opens the catalog; after the first time, the same one.
+    ///
+    /// # Errors
+    /// The backend's own.
+    async fn open(&self) -> Result<Arc<dyn Catalog>>;
+}
+
+/// One test for each behaviour of a catalog. The expression gives a [`CatalogPlace`] of its own for each test.
+#[macro_export]
+macro_rules! catalog_conformance {
+    ($place:expr) => {
+        $crate::conformance_tests!(
+            catalog,
+            $place,
+            activation_retires_the_active_release,
+            bad_predictions_are_refused_whole,
+            building_is_resumed_by_the_same_release_only,
+            changes_grow_with_every_switch,
+            galleries_are_loaded_repeatably,
+            galleries_need_their_release,
+            geocells_are_found_and_paged,
+            ground_truth_is_recorded_and_replaced,
+            illegal_transitions_are_conflicts,
+            many_activations_at_once_leave_one_active,
+            missing_releases_are_not_found,
+            predictions_are_filtered_and_paged,
+            predictions_come_back_as_they_went_in,
+            reference_images_come_back_as_asked,
+            releases_are_remembered,
+        );
+    };
+}
+
+fn id(text: &str) -> ReleaseId {
+    ReleaseId::new(text).unwrap()
+}
+
+fn new_release(text: &str) -> NewRelease {
+    NewRelease {
+        id: id(text),
+        checkpoint_id: "c0ffee".into(),
+        checkpoint_path: "checkpoints/one".into(),
+        embedding_dimension: 64,
+        levels: 3,
+        dataset_digest: "da7a".into(),
+        store: serde_json::json!({"kind": "embedded", "dimension": 64}),
+    }
+}
+
+/// A release brought to a status by legal steps.
+async fn release_at(catalog: &dyn Catalog, text: &str, status: ReleaseStatus) -> Release {
+    let release = catalog.create_release(new_release(text)).await.unwrap();
+    let steps: &[ReleaseStatus] = match status {
+        ReleaseStatus::Building => &[],
+        ReleaseStatus::Ready => &[ReleaseStatus::Ready],
+        ReleaseStatus::Active => &[ReleaseStatus::Ready, ReleaseStatus::Active],
+        ReleaseStatus::Retired => &[
+            ReleaseStatus::Ready,
+            ReleaseStatus::Active,
+            ReleaseStatus::Retired,
+        ],
+        ReleaseStatus::Failed => &[ReleaseStatus::Failed],
+    };
+    for step in steps {
+        catalog.set_status(&release.id, *step, None).await.unwrap();
+    }
+    let release = catalog.release(&release.id).await.unwrap();
+    assert_eq!(release.status, status);
+    release
+}

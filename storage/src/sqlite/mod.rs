@@ -1,0 +1,14 @@
+//! The embedded catalog: one SQLite file, shared by any number of processes.
+//!
+//! The file is in WAL mode, so that readers never wait for a writer. Writers take their lock at the start of a transaction
+//! (`BEGIN IMMEDIATE`) and wait up to ten seconds for one another.
+
+mod error;
+mod gallery;
+mod open;
+mod predictions;
+mod releases;
+mod row;
+mod store;
+
+pub use store::SqliteCatalog;
