@@ -23,7 +23,7 @@ const RUNS: usize = 5;
 const MP16_PHOTOS: usize = 4_723_695;
 
 fn main() {
-    // `cargo test` runs benches too, without this flag: then a small run shows that it works.
+    // `cargo test --all-targets` runs benches too, without this flag: then a small run shows that it works.
     let full = std::env::args().any(|argument| argument == "--bench");
     let photos = std::env::var("GEOSURGE_BENCH_POINTS")
         .ok()

@@ -1,7 +1,7 @@
 //! The S2 leaf cell under a direction, fast.
 //!
 //! The same arithmetic as the `s2` crate, bit for bit (the tests compare them), with the Hilbert curve's table made at compile time and
-//! without its calls to `floor`: a third of the time. Partitioning five million photos spends most of its time here.
+//! without its calls to `floor`: about 45 ns instead of 80 from a unit vector, which partitioning millions of photos feels.
 
 /// Cells along one side of a face at the deepest level.
 const SIDE: i32 = 1 << 30;
