@@ -1,2 +1,106 @@
-//! The `geosurge` command.
-fn main() {}
+//! The `geosurge` command: one small file a subcommand, no logic. Settings are read here, once, and passed down.
+
+mod demo;
+mod device;
+mod eval;
+mod import;
+mod index;
+mod interrupt;
+mod localize;
+mod output;
+mod partition;
+mod photos;
+mod planet;
+mod progress;
+mod releases;
+mod segment;
+mod serve;
+mod settings;
+mod stores;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Tells where on Earth a photograph was taken.
+///
+/// Train a model on photographs with known places, index it as a release, and ask it by GraphQL or from the command
+/// line. Try `geosurge demo` first: it needs no photographs, no weights and no network.
+#[derive(Parser)]
+#[command(name = "geosurge", version, max_term_width = 110, propagate_version = true)]
+struct Command {
+    #[command(flatten)]
+    settings: settings::Flags,
+    #[command(subcommand)]
+    subcommand: Sub,
+}
+
+#[derive(Subcommand)]
+enum Sub {
+    /// Render a procedural planet, train on it, index it, localize held-out photographs, then serve
+    Demo(demo::Args),
+    /// Render a dataset of a procedural planet: photographs, segmentation maps and their places
+    Planet(planet::Args),
+    /// Collect photographs with known places (EXIF GPS, or a CSV or Parquet file) into a dataset
+    Import(import::Args),
+    /// Divide the Earth into a hierarchy of geocells, or find the geocells of coordinates
+    Partition(partition::Args),
+    /// Learn a model from a dataset; a run that was stopped goes on with --resume
+    Train(train::Args),
+    /// Measure a checkpoint on a dataset: the five distance thresholds beside chance, calibration, levels
+    Eval(eval::Args),
+    /// Build a release from a checkpoint and a dataset of reference photographs
+    Index(index::Args),
+    /// List releases, or choose the one that answers
+    Releases(releases::Args),
+    /// Serve GraphQL, the upload page and health checks
+    Serve(serve::Args),
+    /// Answer where photographs were taken, with the active release
+    Localize(localize::Args),
+    /// Write the segmentation map of photographs, with a colour overlay
+    Segment(segment::Args),
+}
+
+fn main() -> ExitCode {
+    let command = Command::parse();
+    let settings = match settings::Settings::resolve(&command.settings) {
+        Ok(settings) => settings,
+        Err(error) => return fail(&error),
+    };
+    output::start_logging(&settings);
+    let done = match command.subcommand {
+        Sub::Demo(args) => demo::run(&args, &settings),
+        Sub::Planet(args) => planet::run(&args, &settings),
+        Sub::Import(args) => import::run(&args, &settings),
+        Sub::Partition(args) => partition::run(&args),
+        Sub::Train(args) => train::run(&args, &settings),
+        Sub::Eval(args) => eval::run(&args, &settings),
+        Sub::Index(args) => index::run(&args, &settings),
+        Sub::Releases(args) => releases::run(&args, &settings),
+        Sub::Serve(args) => serve::run(&args, &settings),
+        Sub::Localize(args) => localize::run(&args, &settings),
+        Sub::Segment(args) => segment::run(&args, &settings),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+/// Errors go to standard error as one line per cause, so that a program can still read standard output.
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error}");
+    let mut said = error.to_string();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !said.contains(&cause) {
+            eprintln!("  because: {cause}");
+            said.push_str(&cause);
+        }
+    }
+    ExitCode::FAILURE
+}

@@ -1,0 +1,121 @@
+//! What the command writes: tables for people, JSON for programs, logs on standard error.
+
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{CellAlignment, Table};
+use geocells::{Accuracy, LatLng, THRESHOLDS};
+use serde::Serialize;
+use tracing_subscriber::EnvFilter;
+
+use crate::settings::Settings;
+
+/// Starts logging to standard error.
+pub fn start_logging(settings: &Settings) {
+    let filter = EnvFilter::try_new(&settings.log).unwrap_or_else(|error| {
+        eprintln!(
+            "warning: the log filter {:?} is not understood ({error}); using warn",
+            settings.log
+        );
+        EnvFilter::new("warn")
+    });
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    if settings.log_json {
+        builder.json().init()
+    } else {
+        builder.init()
+    }
+}
+
+/// A line on standard output.
+#[expect(
+    clippy::print_stdout,
+    reason = "the command's answer belongs on standard output"
+)]
+pub fn line(text: impl std::fmt::Display) {
+    println!("{text}");
+}
+
+/// One JSON value on one line of standard output.
+pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
+    line(serde_json::to_string(value)?);
+    Ok(())
+}
+
+/// A table with these headings; numbers go to the right.
+pub fn table<const N: usize>(headings: [&str; N], numbers: &[usize]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(UTF8_HORIZONTAL_ONLY).set_header(headings);
+    for column in numbers {
+        if let Some(column) = table.column_mut(*column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+/// Accuracy at the five thresholds, a row for each `(name, accuracy)`.
+pub fn accuracy_table(rows: &[(&str, &Accuracy)]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(UTF8_HORIZONTAL_ONLY);
+    let mut headings = vec![String::new()];
+    headings.extend(THRESHOLDS.iter().map(|t| format!("{} {} km", t.name, t.km.get())));
+    headings.push("median error".into());
+    table.set_header(headings);
+    for (name, accuracy) in rows {
+        let mut cells = vec![(*name).to_owned()];
+        cells.extend(
+            accuracy
+                .within
+                .iter()
+                .map(|share| format!("{:.1} %", share * 100.0)),
+        );
+        cells.push(format!("{:.0} km", accuracy.median_km));
+        table.add_row(cells);
+    }
+    for column in 1..=THRESHOLDS.len() + 1 {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+/// A place as people write it: `48.8584 N, 2.2945 E`.
+pub fn place(place: LatLng) -> String {
+    let (latitude, longitude) = (place.latitude(), place.longitude());
+    format!(
+        "{:.4} {}, {:.4} {}",
+        latitude.abs(),
+        if latitude < 0.0 { 'S' } else { 'N' },
+        longitude.abs(),
+        if longitude < 0.0 { 'W' } else { 'E' }
+    )
+}
+
+/// A distance in the unit that fits it.
+pub fn distance(km: f64) -> String {
+    if km < 1.0 {
+        format!("{:.0} m", km * 1000.0)
+    } else if km < 100.0 {
+        format!("{km:.1} km")
+    } else {
+        format!("{km:.0} km")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_and_distances_read_naturally() {
+        assert_eq!(
+            place(LatLng::new(-33.8568, 151.2153).unwrap()),
+            "33.8568 S, 151.2153 E"
+        );
+        assert_eq!(distance(0.4321), "432 m");
+        assert_eq!(distance(12.34), "12.3 km");
+        assert_eq!(distance(1234.5), "1234 km");
+    }
+}

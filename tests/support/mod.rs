@@ -1,0 +1,67 @@
+//! Running the `geosurge` command in tests.
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use assert_cmd::Command;
+use serde_json::Value;
+
+/// The command, away from the settings of whoever runs the tests.
+pub fn geosurge(data_dir: &Path) -> Command {
+    let mut command = Command::cargo_bin("geosurge").unwrap();
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("GEOSURGE_")) {
+        command.env_remove(name);
+    }
+    command.current_dir(data_dir).arg("--data-dir").arg(data_dir);
+    command
+}
+
+/// Runs it and expects success; the output comes back as text.
+pub fn succeed(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", describe(&output));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Runs it and expects an error; what it said on standard error comes back.
+pub fn fail(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", describe(&output));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!said.contains("panicked"), "{said}");
+    said
+}
+
+/// The last line of an output as JSON.
+pub fn last_json(text: &str) -> Value {
+    serde_json::from_str(text.lines().last().unwrap_or_default()).unwrap_or_else(|e| panic!("{e} in {text}"))
+}
+
+fn describe(output: &Output) -> String {
+    format!(
+        "{}\nstdout: {}\nstderr: {}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+/// The configuration of a model that learns in seconds.
+pub fn tiny_config() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tiny.toml")
+}
+
+/// Real data beside the checkout, where there are any; tests that need them say so and end.
+pub fn shared(name: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("GEOSURGE_SHARED").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"),
+        PathBuf::from,
+    );
+    let path = root.join(name);
+    if path.exists() {
+        return Some(path);
+    }
+    eprintln!("skipped: {} is not here", path.display());
+    None
+}
