@@ -1,0 +1,303 @@
+//! A release from a checkpoint and a dataset.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use candle_core::Device;
+use datasets::{Dataset, DecodeLimits};
+use models::{Checkpoint, Encoder, SegmenterChoice};
+use retrieval::{ExactIndex, SearchModel};
+use serde::Serialize;
+use storage::{Catalog, CollectionName, PointId, Release, ReleaseId, ReleaseStatus, VectorStore};
+use uuid::Uuid;
+
+use crate::gallery::{self, Gallery, GalleryReport};
+use crate::levels::{self, LevelVectors, Target};
+use crate::plan::{self, Begun, Source};
+use crate::progress::{Report, Stage};
+use crate::verify::{self, Expected, Verification};
+use crate::{Error, Result};
+
+/// How a release is built.
+#[derive(Clone)]
+pub struct BuildOptions {
+    /// The release's id; with `None` the release of the same checkpoint and dataset, or a new one named after the day and
+    /// the checkpoint, as in `2026-11-22-1a2b3c4d`.
+    pub name: Option<ReleaseId>,
+    /// Photos encoded at once.
+    pub batch: usize,
+    /// Makes the release the active one when it is ready.
+    pub activate: bool,
+    /// Stops at the first photo that cannot be read, instead of skipping it.
+    pub strict: bool,
+    /// Reference images whose embeddings are asked as queries to verify the release, at most.
+    pub verify_queries: usize,
+    /// Where the encoder runs.
+    pub device: Device,
+    /// Where segmentation maps come from; must be the same at query time.
+    pub segmenter: SegmenterChoice,
+    /// Photos larger than this are skipped.
+    pub limits: DecodeLimits,
+}
+
+impl Default for BuildOptions {
+    fn default() -> Self {
+        Self {
+            name: None,
+            batch: 64,
+            activate: false,
+            strict: false,
+            verify_queries: 1000,
+            device: Device::Cpu,
+            segmenter: SegmenterChoice::default(),
+            limits: DecodeLimits::default(),
+        }
+    }
+}
+
+/// What a build did.
+#[derive(Debug, Clone, Serialize)]
+pub struct BuildReport {
+    /// The release as the catalog has it now.
+    pub release: Release,
+    /// Whether an earlier build had finished it, so that nothing was loaded.
+    pub already_built: bool,
+    /// What became of the photos.
+    pub gallery: GalleryReport,
+    /// What was verified; `None` when it was built and verified before.
+    pub verification: Option<Verification>,
+    /// Seconds of the whole build.
+    pub seconds: f64,
+}
+
+/// Builds a release, or goes on with one that was not finished.
+///
+/// Geocells of all levels and the dataset's photos go into the store and the catalog; then counts, vectors and up to
+/// `verify_queries` answers are compared with the checkpoint, and the release becomes `ready`. Every write can be repeated: a
+/// killed build keeps what it loaded, and the same call goes on. A failed verification leaves the release `failed` with its reason,
+/// and the next build loads all of it again.
+///
+/// `cancel` is looked at between batches.
+///
+/// # Errors
+/// [`Error::Cancelled`], [`Error::Verification`], [`Error::NoPhotos`], [`Error::BadPhoto`] under `strict`, and those of the
+/// checkpoint, the dataset, the store and the catalog.
+pub async fn build_release(
+    checkpoint_dir: &Path,
+    dataset: &Dataset,
+    store: Arc<dyn VectorStore>,
+    catalog: Arc<dyn Catalog>,
+    options: &BuildOptions,
+    progress: Report<'_>,
+    cancel: &AtomicBool,
+) -> Result<BuildReport> {
+    if options.batch == 0 {
+        return Err(Error::Invalid(
+            "the batch holds no photo; encode at least one at once".into(),
+        ));
+    }
+    let started = Instant::now();
+    let model = open(checkpoint_dir, options).await?;
+    let source = source(checkpoint_dir, dataset, &model);
+    let Begun { release, had_failed } = plan::begin(catalog.as_ref(), options.name.as_ref(), &source).await?;
+    let id = release.id.clone();
+    tracing::info!(release = %id, photos = dataset.len(), status = %release.status, "building release");
+
+    let reload = had_failed;
+    let target = Target {
+        release: &id,
+        store: store.as_ref(),
+        catalog: catalog.as_ref(),
+        reload,
+        progress,
+        cancel,
+    };
+    let already_built = plan::is_built(&release);
+    let (gallery, verification) = if already_built {
+        (GalleryReport::default(), None)
+    } else {
+        let (gallery, verification) =
+            load_and_verify(target, &model, dataset, Arc::clone(&store), options).await?;
+        let message = format!("verified with {} queries", verification.queries);
+        catalog
+            .set_status(&id, ReleaseStatus::Ready, Some(&message))
+            .await?;
+        (gallery, Some(verification))
+    };
+    let release = if options.activate {
+        crate::activate(catalog.as_ref(), &id).await?
+    } else {
+        catalog.release(&id).await?
+    };
+    Ok(BuildReport {
+        release,
+        already_built,
+        gallery,
+        verification,
+        seconds: started.elapsed().as_secs_f64(),
+    })
+}
+
+/// A checkpoint opened for indexing.
+struct OpenModel {
+    checkpoint: Checkpoint,
+    encoder: Arc<Encoder>,
+    exact: Arc<ExactIndex>,
+    search: SearchModel,
+    vectors: Arc<Vec<LevelVectors>>,
+}
+
+async fn open(checkpoint_dir: &Path, options: &BuildOptions) -> Result<OpenModel> {
+    let (dir, options) = (checkpoint_dir.to_owned(), options.clone());
+    let open = move || -> Result<OpenModel> {
+        let checkpoint = Checkpoint::open(&dir)?;
+        let encoder = Arc::new(Encoder::open(&checkpoint, &options.device, options.segmenter)?);
+        let (geographic, hierarchy) = (retrieval::geographic_of(&checkpoint)?, checkpoint.hierarchy());
+        let exact = Arc::new(ExactIndex::of_model(&geographic, hierarchy)?);
+        let search = SearchModel::of_model(&geographic, hierarchy, *checkpoint.calibration())?;
+        let mut vectors = Vec::with_capacity(exact.cells().depth());
+        for level in 0..exact.cells().depth() {
+            vectors.push(LevelVectors {
+                embedding: exact.embedding_rows(level)?,
+                path: exact.path_rows(level)?,
+            });
+        }
+        Ok(OpenModel {
+            checkpoint,
+            encoder,
+            exact,
+            search,
+            vectors: Arc::new(vectors),
+        })
+    };
+    tokio::task::spawn_blocking(open)
+        .await
+        .map_err(|_| Error::Interrupted)?
+}
+
+fn source(checkpoint_dir: &Path, dataset: &Dataset, model: &OpenModel) -> Source {
+    let path = std::path::absolute(checkpoint_dir).unwrap_or_else(|_| checkpoint_dir.to_owned());
+    Source {
+        checkpoint_id: model.checkpoint.id().to_owned(),
+        checkpoint_path: path.to_string_lossy().into_owned(),
+        dataset_digest: dataset.digest(),
+        embedding_dimension: model.exact.dimension(),
+        levels: model.exact.cells().depth(),
+        store: serde_json::json!({ "distance": "dot", retrieval::SEGMENTER: model.encoder.segmenter_name() }),
+    }
+}
+
+async fn load_and_verify(
+    target: Target<'_>,
+    model: &OpenModel,
+    dataset: &Dataset,
+    store: Arc<dyn VectorStore>,
+    options: &BuildOptions,
+) -> Result<(GalleryReport, Verification)> {
+    let hierarchy = model.exact.cells().hierarchy();
+    levels::load(target, hierarchy, &model.vectors).await?;
+
+    let gallery = Gallery {
+        dataset,
+        hierarchy,
+        encoder: Arc::clone(&model.encoder),
+        dimension: model.exact.dimension(),
+        batch: options.batch,
+        strict: options.strict,
+        limits: options.limits.clone(),
+    };
+    let (images, report) = gallery::load(target, &gallery).await?;
+    finish(target, &images).await?;
+
+    let expected = Expected {
+        hierarchy,
+        vectors: &model.vectors,
+        images: &images,
+        model: model.search.clone(),
+        exact: Arc::clone(&model.exact),
+        calibration: model.search.calibration,
+        store,
+        queries: options.verify_queries,
+    };
+    match verify::verify(target, expected).await {
+        Ok(verification) => Ok((report, verification)),
+        Err(error) => {
+            if matches!(error, Error::Verification { .. }) {
+                target
+                    .catalog
+                    .set_status(target.release, ReleaseStatus::Failed, Some(&error.to_string()))
+                    .await?;
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Ends the load of the reference images, without those that an earlier build loaded from files that have changed since.
+async fn finish(target: Target<'_>, images: &BTreeSet<Uuid>) -> Result<()> {
+    target.go_on(Stage::Finish)?;
+    target.tell(Stage::Finish, 0, 1);
+    let collection = CollectionName::references(target.release);
+    if target.store.count(&collection, None).await? != images.len() as u64 {
+        remove_strangers(target, &collection, images).await?;
+    }
+    if target.catalog.counts(target.release).await?.reference_images != images.len() as u64 {
+        remove_unknown_records(target, images).await?;
+    }
+    target.store.finish_load(&collection).await?;
+    target.tell(Stage::Finish, 1, 1);
+    Ok(())
+}
+
+const PAGE: usize = 1000;
+
+async fn remove_strangers(
+    target: Target<'_>,
+    collection: &CollectionName,
+    images: &BTreeSet<Uuid>,
+) -> Result<()> {
+    let known = |id: &PointId| matches!(id, PointId::Uuid(id) if images.contains(id));
+    let mut after = None;
+    loop {
+        let page = target.store.scroll(collection, after, PAGE).await?;
+        let strangers: Vec<PointId> = page
+            .points
+            .iter()
+            .map(|point| point.id)
+            .filter(|id| !known(id))
+            .collect();
+        if !strangers.is_empty() {
+            target.store.delete(collection, &strangers).await?;
+        }
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return Ok(()),
+        }
+    }
+}
+
+async fn remove_unknown_records(target: Target<'_>, images: &BTreeSet<Uuid>) -> Result<()> {
+    let mut after = None;
+    loop {
+        let page = target
+            .catalog
+            .list_reference_images(target.release, after, PAGE)
+            .await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.id);
+        let unknown: Vec<Uuid> = page
+            .iter()
+            .map(|image| image.id)
+            .filter(|id| !images.contains(id))
+            .collect();
+        if !unknown.is_empty() {
+            target
+                .catalog
+                .delete_reference_images(target.release, &unknown)
+                .await?;
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! From a photograph to a prediction: hierarchical match, posterior, references.
+//!
+//! The core is pure: [`posterior`] turns path scores into probabilities with a rigorous bound, [`cosine`] rescores by
+//! the literal product of similarities, [`inference`] makes an answer of candidates. [`ExactIndex`] scores
+//! every geocell in memory; [`Localizer`] serves a release through a vector store. Both end in the same [`inference`],
+//! so that the store's answer can be checked against exact inference.
+
+mod cells;
+pub mod cosine;
+mod error;
+mod exact;
+mod geojson;
+pub mod inference;
+mod localizer;
+mod model;
+pub mod posterior;
+mod prediction;
+mod query;
+mod record;
+pub mod references;
+mod searcher;
+
+pub use cells::{CellTable, Spread};
+pub use error::{Error, Result};
+pub use exact::{ExactIndex, LevelMatches, Scored};
+pub use geojson::{cell_polygon, to_geojson};
+pub use inference::{Answer, InferenceOptions};
+pub use localizer::{Localizer, OpenOptions, SEGMENTER, open_checkpoint};
+pub use model::geographic_of;
+pub use posterior::{Posterior, Within};
+pub use prediction::{
+    Candidate, ClassShare, CredibleRegion, LevelAnswer, LevelMatch, Prediction, Reference, RegionCell,
+    Scoring, Timings,
+};
+pub use query::{EncodedPhoto, LocalizeOptions, Photo};
+pub use searcher::{EMBEDDING, PATH, SearchModel, Searcher};

@@ -1,0 +1,277 @@
+//! A release that is being served: encoder, calibration and index of one checkpoint, opened together or not at all.
+
+use std::borrow::Borrow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use candle_core::Device;
+use chrono::Utc;
+use image::RgbImage;
+use models::{Checkpoint, Encoder, SegmenterChoice};
+use storage::{Catalog, Release, ReleaseId, ReleaseStatus, VectorStore};
+use uuid::Uuid;
+
+use crate::model::geographic_of;
+use crate::prediction::{Prediction, Timings};
+use crate::query::{EncodedPhoto, LocalizeOptions, Photo, class_shares};
+use crate::searcher::{SearchModel, Searcher};
+use crate::{Error, Result};
+
+/// How a release is opened.
+#[derive(Clone)]
+pub struct OpenOptions {
+    /// Where the encoder runs.
+    pub device: Device,
+    /// Where a query's segmentation map comes from; the release must have been built with the same.
+    pub segmenter: SegmenterChoice,
+}
+
+impl Default for OpenOptions {
+    /// The CPU and the checkpoint's own segmenter.
+    fn default() -> Self {
+        Self {
+            device: Device::Cpu,
+            segmenter: SegmenterChoice::Own,
+        }
+    }
+}
+
+/// Answers photographs with one release.
+pub struct Localizer {
+    release: Release,
+    encoder: Arc<Encoder>,
+    searcher: Searcher,
+}
+
+impl Localizer {
+    /// Opens a release, or the active one with `None`.
+    ///
+    /// # Errors
+    /// [`Error::NoActiveRelease`], [`Error::NotReady`], [`Error::CheckpointMismatch`] where the checkpoint on disk is not
+    /// the one that the release was built from, [`Error::IncompleteCollection`] where the store lacks cells, and
+    /// those of the checkpoint, the store and the catalog.
+    pub async fn open(
+        release: Option<&ReleaseId>,
+        store: Arc<dyn VectorStore>,
+        catalog: Arc<dyn Catalog>,
+        options: &OpenOptions,
+    ) -> Result<Self> {
+        let release = match release {
+            Some(id) => catalog.release(id).await?,
+            None => catalog.active_release().await?.ok_or(Error::NoActiveRelease)?,
+        };
+        if matches!(release.status, ReleaseStatus::Building | ReleaseStatus::Failed) {
+            let status = release.status.to_string();
+            return Err(Error::NotReady {
+                release: release.id.to_string(),
+                status,
+            });
+        }
+        let places = gallery_sample(&release.id, catalog.as_ref()).await?;
+        let (recorded, options) = (release.clone(), options.clone());
+        let load = move || {
+            let checkpoint = open_checkpoint(&recorded)?;
+            let geographic = geographic_of(&checkpoint)?;
+            let mut model =
+                SearchModel::of_model(&geographic, checkpoint.hierarchy(), *checkpoint.calibration())?;
+            model.cells = model.cells.with_places(places);
+            let encoder = Encoder::open(&checkpoint, &options.device, options.segmenter)?;
+            check_segmenter(&recorded, encoder.segmenter_name())?;
+            Ok::<_, Error>((encoder, model))
+        };
+        let (encoder, model) = tokio::task::spawn_blocking(load)
+            .await
+            .map_err(|_| Error::Interrupted)??;
+        let searcher = Searcher::new(release.id.clone(), store, model);
+        searcher.check().await?;
+        Ok(Self {
+            release,
+            encoder: Arc::new(encoder),
+            searcher,
+        })
+    }
+
+    /// The release.
+    #[must_use]
+    pub fn release(&self) -> &Release {
+        &self.release
+    }
+
+    /// The part that needs no pixels.
+    #[must_use]
+    pub fn searcher(&self) -> &Searcher {
+        &self.searcher
+    }
+
+    /// Photos to visual embeddings. It computes on the calling thread for as long as that takes, so call it
+    /// from `spawn_blocking`.
+    ///
+    /// # Errors
+    /// Those of the encoder.
+    pub fn encode<P: Borrow<Photo>>(&self, photos: &[P]) -> Result<Vec<EncodedPhoto>> {
+        encode(
+            &self.encoder,
+            photos.iter().map(|photo| photo.borrow().clone()).collect(),
+        )
+    }
+
+    /// Encoded photos to predictions, in their order.
+    ///
+    /// # Errors
+    /// Options without meaning and those of the store.
+    pub async fn answer(
+        &self,
+        photos: Vec<EncodedPhoto>,
+        options: &LocalizeOptions,
+    ) -> Result<Vec<Prediction>> {
+        options.check()?;
+        if photos.is_empty() {
+            return Ok(Vec::new());
+        }
+        let share = 1e3 / photos.len() as f64;
+        let embeddings: Vec<Vec<f32>> = photos.iter().map(|photo| photo.embedding.clone()).collect();
+
+        let started = Instant::now();
+        let answers = self.searcher.answer(&embeddings, &options.inference).await?;
+        let search_ms = started.elapsed().as_secs_f64() * share;
+
+        let started = Instant::now();
+        let (limit, cells) = (options.references, options.reference_cells);
+        let references = self
+            .searcher
+            .references(&embeddings, &answers, limit, cells)
+            .await?;
+        let references_ms = started.elapsed().as_secs_f64() * share;
+
+        let mut predictions = Vec::with_capacity(photos.len());
+        for ((photo, answer), references) in photos.into_iter().zip(answers).zip(references) {
+            let mut timings = Timings {
+                search_ms,
+                references_ms,
+                ..photo.timings
+            };
+            timings.total_ms += search_ms + references_ms;
+            predictions.push(Prediction {
+                id: Uuid::now_v7(),
+                release: self.release.id.clone(),
+                created_at: Utc::now(),
+                location: answer.location,
+                confidence: answer.confidence,
+                within: answer.within,
+                candidates: answer.candidates,
+                levels: answer.levels,
+                credible_region: answer.credible_region,
+                entropy: answer.entropy,
+                outside_mass: answer.outside_mass,
+                scoring: answer.scoring,
+                certain_best: answer.certain_best,
+                references,
+                cannot_tell: answer.cannot_tell,
+                segmentation: photo.segmentation,
+                timings,
+            });
+        }
+        Ok(predictions)
+    }
+
+    /// Photos to predictions, in their order; all are encoded as one batch.
+    ///
+    /// # Errors
+    /// As [`Localizer::encode`] and [`Localizer::answer`].
+    pub async fn localize(&self, photos: Vec<Photo>, options: &LocalizeOptions) -> Result<Vec<Prediction>> {
+        let encoder = Arc::clone(&self.encoder);
+        let encoded = tokio::task::spawn_blocking(move || encode(&encoder, photos));
+        let encoded = encoded.await.map_err(|_| Error::Interrupted)??;
+        self.answer(encoded, options).await
+    }
+}
+
+/// Opens the checkpoint of a release and refuses any other one.
+///
+/// # Errors
+/// [`Error::CheckpointMismatch`], or those of opening it.
+pub fn open_checkpoint(release: &Release) -> Result<Checkpoint> {
+    let path = PathBuf::from(&release.checkpoint_path);
+    let checkpoint = Checkpoint::open(&path)?;
+    check_same(release, &path, checkpoint.id())?;
+    Ok(checkpoint)
+}
+
+fn check_same(release: &Release, path: &Path, found: &str) -> Result<()> {
+    if found == release.checkpoint_id {
+        return Ok(());
+    }
+    Err(Error::CheckpointMismatch {
+        release: release.id.to_string(),
+        path: path.to_owned(),
+        recorded: release.checkpoint_id.clone(),
+        found: found.to_owned(),
+    })
+}
+
+/// The segmenter that a release was built with is recorded under this key of its store settings.
+pub const SEGMENTER: &str = "segmenter";
+
+fn check_segmenter(release: &Release, found: &str) -> Result<()> {
+    match release.store.get(SEGMENTER).and_then(serde_json::Value::as_str) {
+        Some(recorded) if recorded != found => Err(Error::SegmenterMismatch {
+            release: release.id.to_string(),
+            recorded: recorded.to_owned(),
+            found: found.to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Places of at most [`MOST_SAMPLED`] reference images. They come in the order of their ids, which are digests, so that the
+/// first of them are a fair sample.
+async fn gallery_sample(release: &ReleaseId, catalog: &dyn Catalog) -> Result<Vec<geocells::LatLng>> {
+    let (mut places, mut after) = (Vec::new(), None);
+    while places.len() < MOST_SAMPLED {
+        let page = catalog.list_reference_images(release, after, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.id);
+        places.extend(page.iter().map(|image| image.location));
+    }
+    Ok(places)
+}
+
+const PAGE: usize = 10_000;
+const MOST_SAMPLED: usize = 200_000;
+
+fn encode(encoder: &Encoder, photos: Vec<Photo>) -> Result<Vec<EncodedPhoto>> {
+    let (images, decodes): (Vec<RgbImage>, Vec<Duration>) = photos
+        .into_iter()
+        .map(|photo| (photo.image, photo.decode))
+        .unzip();
+    let encoded = encoder.encode(&images)?;
+    let photos = encoded.len() as u32;
+    Ok(encoded
+        .into_iter()
+        .zip(decodes)
+        .map(|(encoded, decode)| encoded_photo(encoded, decode, photos))
+        .collect())
+}
+
+fn encoded_photo(encoded: models::Encoded, decode: Duration, photos: u32) -> EncodedPhoto {
+    let milliseconds = |duration: Duration| duration.as_secs_f64() * 1e3;
+    let mut timings = Timings {
+        decode_ms: milliseconds(decode),
+        preprocess_ms: milliseconds(encoded.timings.preprocess / photos),
+        segment_ms: milliseconds(encoded.timings.segment / photos),
+        encode_ms: milliseconds(encoded.timings.encode / photos),
+        ..Timings::default()
+    };
+    timings.total_ms = timings.decode_ms + timings.preprocess_ms + timings.segment_ms + timings.encode_ms;
+    let segmentation = encoded
+        .segmentation
+        .as_ref()
+        .map(class_shares)
+        .unwrap_or_default();
+    EncodedPhoto {
+        embedding: encoded.embedding,
+        segmentation,
+        timings,
+    }
+}

@@ -1,0 +1,72 @@
+//! A prediction as the catalog keeps it.
+
+use std::collections::BTreeMap;
+
+use crate::prediction::{Prediction, Timings};
+
+impl Timings {
+    /// Milliseconds by stage.
+    #[must_use]
+    pub fn by_stage(&self) -> BTreeMap<String, f64> {
+        [
+            ("decode", self.decode_ms),
+            ("preprocess", self.preprocess_ms),
+            ("segment", self.segment_ms),
+            ("encode", self.encode_ms),
+            ("search", self.search_ms),
+            ("references", self.references_ms),
+            ("total", self.total_ms),
+        ]
+        .into_iter()
+        .map(|(stage, milliseconds)| (stage.to_owned(), milliseconds))
+        .collect()
+    }
+}
+
+impl Prediction {
+    /// The record for the catalog. `photo_sha256`: of the photo's bytes, in hexadecimal; `client`: who asked.
+    #[must_use]
+    pub fn to_record(
+        &self,
+        photo_sha256: String,
+        file_name: Option<String>,
+        client: Option<String>,
+    ) -> storage::Prediction {
+        storage::Prediction {
+            id: self.id,
+            release: self.release.clone(),
+            created_at: self.created_at,
+            photo_sha256,
+            file_name,
+            location: self.location,
+            confidence: self.confidence,
+            within: self.within.0,
+            entropy: self.entropy,
+            cannot_tell: self.cannot_tell.clone(),
+            credible_region: storage::CredibleRegion {
+                probability: self.credible_region.mass,
+                geocells: self.credible_region.cells.iter().map(|cell| cell.token).collect(),
+                area_km2: self.credible_region.area_km2,
+            },
+            candidates: self
+                .candidates
+                .iter()
+                .map(|candidate| storage::Candidate {
+                    token: candidate.token,
+                    probability: candidate.probability,
+                    location: candidate.location,
+                })
+                .collect(),
+            references: self
+                .references
+                .iter()
+                .map(|reference| storage::ImageReference {
+                    id: reference.id,
+                    similarity: reference.likeness,
+                })
+                .collect(),
+            timings: self.timings.by_stage(),
+            client,
+        }
+    }
+}

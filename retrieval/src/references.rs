@@ -1,0 +1,109 @@
+//! Reference images: what a release's store keeps of each, and how an answer's winning cells choose among them.
+
+use geocells::{GeocellId, LatLng};
+use serde_json::{Value, json};
+use storage::vectors::Condition;
+use storage::{CollectionName, Hit, Payload, PointId, ReferenceImage, SearchRequest};
+
+use crate::inference::Answer;
+use crate::prediction::Reference;
+use crate::{Error, Result};
+
+/// Payload field: the file of the photo.
+pub const PATH: &str = "path";
+/// Payload field: where it was taken, `{"lat": degrees, "lon": degrees}`.
+pub const LOCATION: &str = "location";
+/// Payload field: S2 token of the finest geocell.
+pub const GEOCELL: &str = "geocell";
+/// Payload field: when it was taken, RFC 3339; absent where unknown.
+pub const CAPTURED_AT: &str = "captured_at";
+/// Name of the vector that photos are compared by.
+pub const VISUAL: &str = "visual";
+
+/// Payload field: S2 token of the geocell at a level, `cell_0`, `cell_1`, ….
+#[must_use]
+pub fn level_field(level: usize) -> String {
+    format!("cell_{level}")
+}
+
+/// The payload of a reference image. `path`: its geocells, coarsest first, up to the finest that contains it.
+#[must_use]
+pub fn payload(image: &ReferenceImage, path: &[GeocellId]) -> Payload {
+    let mut payload = Payload::new();
+    payload.insert(PATH.into(), image.path.clone().into());
+    payload.insert(
+        LOCATION.into(),
+        json!({"lat": image.location.latitude(), "lon": image.location.longitude()}),
+    );
+    if let Some(finest) = image.geocell {
+        payload.insert(GEOCELL.into(), finest.token().into());
+    }
+    for (level, cell) in path.iter().enumerate() {
+        payload.insert(level_field(level), cell.token().into());
+    }
+    if let Some(time) = image.captured_at {
+        payload.insert(CAPTURED_AT.into(), time.to_rfc3339().into());
+    }
+    payload
+}
+
+/// The cells whose reference images support an answer: the answer's own, then the credible region's, at most `most`.
+pub(crate) fn winning_cells(answer: &Answer, most: usize) -> Vec<GeocellId> {
+    let own = answer.candidates.first().map(|candidate| candidate.token);
+    let region = answer.credible_region.cells.iter().map(|cell| cell.token);
+    let mut cells: Vec<GeocellId> = own.into_iter().collect();
+    cells.extend(region.filter(|cell| Some(*cell) != own));
+    cells.truncate(most);
+    cells
+}
+
+/// The exact search for the `limit` nearest reference images in some finest cells.
+pub(crate) fn request(embedding: &[f32], cells: &[GeocellId], limit: usize) -> SearchRequest {
+    let inside = Condition::any_keyword(GEOCELL, cells.iter().map(|cell| cell.token()));
+    SearchRequest::new(VISUAL, embedding.to_vec(), limit)
+        .filtered(inside.into())
+        .with_payload()
+}
+
+/// A hit as a person reads it.
+pub(crate) fn reference(hit: &Hit, place: LatLng, collection: &CollectionName) -> Result<Reference> {
+    let broken = |field| Error::Payload {
+        collection: collection.to_string(),
+        field,
+    };
+    let text = |field: &'static str| {
+        hit.payload
+            .get(field)
+            .and_then(Value::as_str)
+            .ok_or_else(|| broken(field))
+    };
+    let degrees = |axis: &str| {
+        hit.payload
+            .get(LOCATION)
+            .and_then(|value| value.get(axis))
+            .and_then(Value::as_f64)
+    };
+    let (Some(latitude), Some(longitude)) = (degrees("lat"), degrees("lon")) else {
+        return Err(broken(LOCATION));
+    };
+    let location = LatLng::new(latitude, longitude)?;
+    let captured_at = match hit.payload.get(CAPTURED_AT) {
+        None => None,
+        Some(value) => {
+            let time = value.as_str().and_then(|text| text.parse().ok());
+            Some(time.ok_or_else(|| broken(CAPTURED_AT))?)
+        }
+    };
+    let PointId::Uuid(id) = hit.id else {
+        return Err(broken("id"));
+    };
+    Ok(Reference {
+        id,
+        path: text(PATH)?.to_owned(),
+        location,
+        token: GeocellId::from_token(text(GEOCELL)?)?,
+        likeness: f64::from(hit.score),
+        distance_km: location.distance(place).get(),
+        captured_at,
+    })
+}
