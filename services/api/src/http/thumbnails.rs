@@ -1,0 +1,97 @@
+//! Small copies of reference images.
+
+use std::io::Cursor;
+use std::path::PathBuf;
+
+use axum::extract::{self, Path};
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use datasets::DecodeLimits;
+use image::DynamicImage;
+use image::codecs::jpeg::JpegEncoder;
+use storage::ReleaseId;
+use uuid::Uuid;
+
+use super::State;
+use crate::request_error::{Code, RequestError};
+
+/// Longest side in pixels.
+const LONGEST_SIDE: u32 = 512;
+const JPEG_QUALITY: u8 = 85;
+
+/// A JPEG of a reference image. Only files that the catalog records are ever opened.
+pub(super) async fn image(
+    extract::State(state): extract::State<State>,
+    Path((release, id)): Path<(String, String)>,
+) -> Response {
+    match thumbnail(&state, &release, &id).await {
+        Ok(jpeg) => {
+            let headers = [
+                (CONTENT_TYPE, "image/jpeg"),
+                (CACHE_CONTROL, "private, max-age=86400, immutable"),
+            ];
+            (headers, jpeg).into_response()
+        }
+        Err(error) => {
+            let status = match error.code {
+                Code::NotFound => StatusCode::NOT_FOUND,
+                Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+                _ => StatusCode::INTERNAL_SERVER_ERROR,
+            };
+            (
+                status,
+                [(CONTENT_TYPE, "text/plain; charset=utf-8")],
+                format!("{}\n", error.message),
+            )
+                .into_response()
+        }
+    }
+}
+
+async fn thumbnail(state: &State, release: &str, id: &str) -> Result<Vec<u8>, RequestError> {
+    let unknown = || RequestError::not_found("this reference image");
+    let release = ReleaseId::new(release).map_err(|_| unknown())?;
+    let id = Uuid::parse_str(id).map_err(|_| unknown())?;
+    let service = &state.service;
+    let image = service
+        .catalog()
+        .reference_images(&release, &[id])
+        .await?
+        .pop()
+        .ok_or_else(unknown)?;
+
+    let _turn = service
+        .thumbnails()
+        .acquire()
+        .await
+        .map_err(RequestError::internal)?;
+    let limits = DecodeLimits {
+        max_pixels: service.config().max_pixels,
+        ..DecodeLimits::default()
+    };
+    let path = PathBuf::from(image.path);
+    let made = tokio::task::spawn_blocking(move || make(&path, &limits))
+        .await
+        .map_err(RequestError::internal)?;
+    made.map_err(|error| {
+        tracing::warn!(%error, %release, %id, "no thumbnail");
+        let what = "the photo of this reference image is no longer readable where the release recorded it";
+        RequestError::new(Code::NotFound, what)
+    })
+}
+
+fn make(
+    path: &std::path::Path,
+    limits: &DecodeLimits,
+) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
+    let photo = DynamicImage::ImageRgb8(datasets::decode_image(path, limits)?);
+    let small = if photo.width().max(photo.height()) > LONGEST_SIDE {
+        photo.thumbnail(LONGEST_SIDE, LONGEST_SIDE)
+    } else {
+        photo
+    };
+    let mut jpeg = Cursor::new(Vec::new());
+    small.write_with_encoder(JpegEncoder::new_with_quality(&mut jpeg, JPEG_QUALITY))?;
+    Ok(jpeg.into_inner())
+}
