@@ -1,0 +1,250 @@
+//! From a photo to what the networks take, equal to CLIP's reference image processor: the shorter edge resized to the
+//! model's size (bicubic, antialiased, in u8 as Pillow does), the centre cut out, then scaled and normalised.
+
+use candle_core::{Device, Tensor};
+use fast_image_resize::images::Image as Pixels;
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use image::{GrayImage, RgbImage};
+use rayon::prelude::*;
+
+use crate::config::ModelConfig;
+use crate::{Error, Result};
+
+/// The preprocessing of one model.
+#[derive(Clone, Debug)]
+pub struct Preprocessor {
+    side: u32,
+    mean: [f32; 3],
+    std: [f32; 3],
+}
+
+impl Preprocessor {
+    /// For photos of a model's size and normalisation.
+    #[must_use]
+    pub fn new(config: &ModelConfig) -> Self {
+        Self {
+            side: config.image_size as u32,
+            mean: config.mean,
+            std: config.std,
+        }
+    }
+
+    /// For photos of another size or normalisation.
+    #[must_use]
+    pub(crate) fn with_side(side: usize, mean: [f32; 3], std: [f32; 3]) -> Self {
+        Self {
+            side: side as u32,
+            mean,
+            std,
+        }
+    }
+
+    /// Side of the square that a photo becomes, in pixels.
+    #[must_use]
+    pub fn side(&self) -> u32 {
+        self.side
+    }
+
+    /// Resizes the shorter edge and cuts out the centre: `[side, side]` of u8, which may be cached.
+    ///
+    /// # Errors
+    /// [`Error::Image`] for a photo without pixels.
+    pub fn crop(&self, photo: &RgbImage) -> Result<RgbImage> {
+        let (width, height) = self.resized(photo.dimensions(), self.side)?;
+        let resized = resize(photo, width, height)?;
+        let (left, top) = ((width - self.side) / 2, (height - self.side) / 2);
+        Ok(cut(&resized, left, top, self.side))
+    }
+
+    /// The same geometry for a map of class ids, each pixel from the nearest one. The map may have another resolution than
+    /// the photo, but must have its aspect.
+    ///
+    /// # Errors
+    /// [`Error::Image`] for a map without pixels.
+    pub fn crop_labels(&self, map: &GrayImage) -> Result<GrayImage> {
+        let (width, height) = self.resized(map.dimensions(), self.side)?;
+        if map.dimensions() == (self.side, self.side) {
+            return Ok(map.clone());
+        }
+        let (left, top) = ((width - self.side) / 2, (height - self.side) / 2);
+        let nearest = |position: u32, from: u32, to: u32| {
+            let centre = (f64::from(position) + 0.5) * f64::from(from) / f64::from(to);
+            (centre as u32).min(from - 1)
+        };
+        Ok(GrayImage::from_fn(self.side, self.side, |x, y| {
+            *map.get_pixel(
+                nearest(x + left, map.width(), width),
+                nearest(y + top, map.height(), height),
+            )
+        }))
+    }
+
+    /// Ten views of a photo: the four corners and the centre of the photo at 8/7 of the model's size, and their mirror
+    /// images. Each is `[side, side]`.
+    ///
+    /// # Errors
+    /// [`Error::Image`] for a photo without pixels.
+    pub fn ten_crop(&self, photo: &RgbImage) -> Result<Vec<RgbImage>> {
+        let (width, height) = self.resized(photo.dimensions(), self.side.div_ceil(7) * 8)?;
+        let resized = resize(photo, width, height)?;
+        let (right, bottom) = (width - self.side, height - self.side);
+        let corners = [
+            (0, 0),
+            (right, 0),
+            (0, bottom),
+            (right, bottom),
+            (right / 2, bottom / 2),
+        ];
+        let mut views: Vec<_> = corners
+            .iter()
+            .map(|&(left, top)| cut(&resized, left, top, self.side))
+            .collect();
+        let mirrored: Vec<_> = views.iter().map(image::imageops::flip_horizontal).collect();
+        views.extend(mirrored);
+        Ok(views)
+    }
+
+    /// Crops to normalised pixels `[batch, 3, side, side]`.
+    ///
+    /// # Errors
+    /// [`Error::Image`] for no crop, or one of another size.
+    pub fn to_tensor(&self, crops: &[RgbImage], device: &Device) -> Result<Tensor> {
+        let side = self.side as usize;
+        let plane = side * side;
+        if crops.is_empty() {
+            return Err(Error::Image("no photo in the batch".to_owned()));
+        }
+        if let Some(crop) = crops
+            .iter()
+            .find(|crop| crop.dimensions() != (self.side, self.side))
+        {
+            let (width, height) = crop.dimensions();
+            return Err(Error::Image(format!(
+                "a photo of {width} x {height} px where {side} x {side} are needed; crop it first"
+            )));
+        }
+        let tables = self.tables();
+        let mut values = vec![0.0_f32; crops.len() * 3 * plane];
+        values
+            .par_chunks_mut(3 * plane)
+            .zip(crops)
+            .for_each(|(values, crop)| {
+                for (channel, (plane, table)) in values.chunks_exact_mut(plane).zip(&tables).enumerate() {
+                    for (value, pixel) in plane.iter_mut().zip(crop.as_raw().chunks_exact(3)) {
+                        *value = table[usize::from(pixel[channel])];
+                    }
+                }
+            });
+        Ok(Tensor::from_vec(values, (crops.len(), 3, side, side), device)?)
+    }
+
+    /// The normalised value of every byte, a table a channel.
+    fn tables(&self) -> [[f32; 256]; 3] {
+        std::array::from_fn(|channel| {
+            std::array::from_fn(|byte| (byte as f32 / 255.0 - self.mean[channel]) / self.std[channel])
+        })
+    }
+
+    /// Size after the shorter edge became `short`; the longer one is rounded down, as the reference does.
+    fn resized(&self, (width, height): (u32, u32), short: u32) -> Result<(u32, u32)> {
+        let (least, most) = (width.min(height), width.max(height));
+        if least == 0 {
+            return Err(Error::Image(format!(
+                "an image of {width} x {height} px has no pixels"
+            )));
+        }
+        let long = u64::from(short) * u64::from(most) / u64::from(least);
+        // A photo of one pixel's height would become a strip of millions; nothing but its middle is used.
+        let long = u32::try_from(long)
+            .ok()
+            .filter(|long| *long <= 1 << 20)
+            .ok_or_else(|| {
+                Error::Image(format!(
+                    "an image of {width} x {height} px is too narrow to be a photo; crop it"
+                ))
+            })?;
+        Ok(if width <= height {
+            (short, long)
+        } else {
+            (long, short)
+        })
+    }
+}
+
+/// Bicubic (a = -0.5) with antialiasing, in u8 between the passes.
+fn resize(photo: &RgbImage, width: u32, height: u32) -> Result<RgbImage> {
+    if photo.dimensions() == (width, height) {
+        return Ok(photo.clone());
+    }
+    let mut target = Pixels::new(width, height, PixelType::U8x3);
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
+    let fail = |reason: String| Error::Image(format!("resizing to {width} x {height} px failed: {reason}"));
+    Resizer::new()
+        .resize(photo, &mut target, &options)
+        .map_err(|error| fail(error.to_string()))?;
+    RgbImage::from_raw(width, height, target.into_vec())
+        .ok_or_else(|| fail("the result has another size".to_owned()))
+}
+
+fn cut(image: &RgbImage, left: u32, top: u32, side: u32) -> RgbImage {
+    image::imageops::crop_imm(image, left, top, side, side).to_image()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn preprocessor() -> Preprocessor {
+        Preprocessor::new(&ModelConfig::demo())
+    }
+
+    #[test]
+    fn labels_are_cut_as_photos_are() {
+        // A photo and a map with the same vertical bands: wherever the crop's colour is pure, the label must agree.
+        let band = |x: u32| (x / 40) as u8;
+        let photo = RgbImage::from_fn(400, 230, |x, _| image::Rgb([band(x) * 25; 3]));
+        let map = GrayImage::from_fn(400, 230, |x, _| image::Luma([band(x)]));
+        let (photo, map) = (
+            preprocessor().crop(&photo).unwrap(),
+            preprocessor().crop_labels(&map).unwrap(),
+        );
+        assert_eq!((photo.dimensions(), map.dimensions()), ((64, 64), (64, 64)));
+        let mut pure = 0;
+        for (colour, label) in photo.pixels().zip(map.pixels()) {
+            if colour[0] % 25 == 0 {
+                assert_eq!(colour[0] / 25, label[0]);
+                pure += 1;
+            }
+        }
+        assert!(pure > 2000, "{pure}");
+    }
+
+    #[test]
+    fn ten_views_have_the_size_and_mirror_each_other() {
+        let photo = RgbImage::from_fn(200, 150, |x, y| image::Rgb([x as u8, y as u8, (x * y) as u8]));
+        let views = preprocessor().ten_crop(&photo).unwrap();
+        assert_eq!(views.len(), 10);
+        assert!(views.iter().all(|view| view.dimensions() == (64, 64)));
+        assert_eq!(image::imageops::flip_horizontal(&views[3]), views[8]);
+        assert_ne!(views[0], views[1]);
+    }
+
+    #[test]
+    fn unusable_images_are_refused() {
+        let message = |width, height| {
+            preprocessor()
+                .crop(&RgbImage::new(width, height))
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(message(0, 10).contains("no pixels"));
+        assert!(message(1, 60_000).contains("too narrow"));
+        assert!(
+            preprocessor()
+                .to_tensor(&[RgbImage::new(3, 3)], &Device::Cpu)
+                .is_err()
+        );
+        assert!(preprocessor().to_tensor(&[], &Device::Cpu).is_err());
+    }
+}
