@@ -118,7 +118,7 @@ fn build(args: &Build) -> Result<()> {
         let path = args
             .out
             .join(geocells::cells_file_name(partition.t_min(), partition.t_max()));
-        geocells::write_cells(&path, partition, Some(points.len() as u64))?;
+        geocells::write_cells(partition, &path)?;
         files.push(path);
     }
     report(args, &hierarchy, &points, &skipped, &files)

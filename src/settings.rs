@@ -7,6 +7,9 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde::Deserialize;
 
+/// Warnings of the rooms; the embedded engine's own are about features that it was not asked to have.
+const DEFAULT_LOG: &str = "warn,qdrant_edge=error";
+
 /// Flags that every subcommand takes.
 #[derive(Args)]
 pub struct Flags {
@@ -16,7 +19,7 @@ pub struct Flags {
     /// Folder of runs, checkpoints, vectors and the catalog [default: geosurge-data]
     #[arg(long, global = true, value_name = "DIR", env = "GEOSURGE_DATA_DIR")]
     data_dir: Option<PathBuf>,
-    /// Log level or filter, such as `info` or `geosurge_indexer=debug` [default: warn]
+    /// Log level or filter, such as `info` or `geosurge_indexer=debug` [default: warn,qdrant_edge=error]
     #[arg(long, global = true, value_name = "FILTER", env = "GEOSURGE_LOG")]
     log: Option<String>,
     /// Write logs as JSON lines
@@ -64,7 +67,11 @@ impl Settings {
                 .clone()
                 .or(file.data_dir)
                 .unwrap_or_else(|| "geosurge-data".into()),
-            log: flags.log.clone().or(file.log).unwrap_or_else(|| "warn".into()),
+            log: flags
+                .log
+                .clone()
+                .or(file.log)
+                .unwrap_or_else(|| DEFAULT_LOG.into()),
             log_json: flags.log_json || file.log_json.unwrap_or(false),
             listen: flags
                 .listen
@@ -114,7 +121,7 @@ mod tests {
         let settings = Settings::resolve(&given).unwrap();
         assert_eq!(settings.data_dir, PathBuf::from("from-flag"));
         assert_eq!(settings.listen.port(), 9000);
-        assert_eq!(settings.log, "warn");
+        assert_eq!(settings.log, DEFAULT_LOG);
     }
 
     #[test]
