@@ -172,4 +172,10 @@ pub trait Catalog: Send + Sync {
     /// # Errors
     /// None but the store's.
     async fn ground_truth(&self, prediction: Uuid) -> Result<Option<GroundTruth>>;
+
+    /// Where these predicted photos were really taken, in no order; those of which nobody said so are left out.
+    ///
+    /// # Errors
+    /// None but the store's.
+    async fn ground_truths(&self, predictions: &[Uuid]) -> Result<Vec<GroundTruth>>;
 }

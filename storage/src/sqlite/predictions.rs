@@ -157,6 +157,17 @@ impl SqliteCatalog {
             .map_err(|error| self.error(error))
     }
 
+    pub(super) async fn many_ground_truths(&self, predictions: &[Uuid]) -> Result<Vec<GroundTruth>> {
+        let rows =
+            sqlx::query("SELECT * FROM ground_truth WHERE prediction IN (SELECT value FROM json_each(?1))")
+                .bind(json_text(&predictions)?)
+                .fetch_all(&self.pool)
+                .await
+                .map_err(|error| self.error(error))?;
+        let truths: Result<_, _> = rows.iter().map(read_truth).collect();
+        truths.map_err(|error| self.error(error))
+    }
+
     /// Reads predictions and, in one query, the candidates of all of them.
     async fn with_candidates(&self, rows: &[SqliteRow]) -> Result<Vec<Prediction>> {
         let mut predictions: Vec<Prediction> = rows

@@ -162,4 +162,8 @@ impl Catalog for SqliteCatalog {
     async fn ground_truth(&self, prediction: Uuid) -> Result<Option<GroundTruth>> {
         self.one_ground_truth(prediction).await
     }
+
+    async fn ground_truths(&self, predictions: &[Uuid]) -> Result<Vec<GroundTruth>> {
+        self.many_ground_truths(predictions).await
+    }
 }

@@ -240,4 +240,12 @@ pub async fn ground_truth_is_recorded_and_replaced(at: &dyn CatalogPlace) {
             Some(truth.clone())
         );
     }
+    let other = prediction("a", 1);
+    catalog.record_prediction(&other).await.unwrap();
+    let known = catalog
+        .ground_truths(&[other.id, predicted.id, Uuid::nil()])
+        .await
+        .unwrap();
+    assert_eq!(known, [truth]);
+    assert_eq!(catalog.ground_truths(&[]).await.unwrap(), []);
 }
