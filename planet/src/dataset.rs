@@ -133,7 +133,7 @@ fn encode_image(scene: &Scene, path: &Path) -> Result<Vec<u8>> {
 fn encode_map(scene: &Scene, path: &Path) -> Result<Vec<u8>> {
     let map = &scene.segmentation;
     let mut bytes = Vec::with_capacity(4 * 1024);
-    PngEncoder::new_with_quality(&mut bytes, CompressionType::Fast, FilterType::NoFilter)
+    PngEncoder::new_with_quality(&mut bytes, CompressionType::Fast, FilterType::Up)
         .write_image(
             map.as_raw(),
             map.width(),

@@ -5,7 +5,7 @@
 /// | what | at 0 | at 1 |
 /// | --- | --- | --- |
 /// | colour of cues | full | 55 % of the chroma |
-/// | error of every latent, standard deviation | 0 | 0.12 |
+/// | error of a city's latents, standard deviation ([`Scale::unsteadiness`](crate::Scale::unsteadiness) has the other scales) | 0 | 0.12 |
 /// | spot's cues (landmark, awnings, banners, shop fronts) present | always | each 50 % of the time |
 /// | exposure, standard deviation | 0 | 0.55 stops |
 /// | rain, fog, falling snow or a grey sky | never | 70 % |
@@ -33,7 +33,7 @@ impl Difficulty {
         self.between(1.0, 0.55)
     }
 
-    /// Standard deviation of the error with which a photograph shows each latent.
+    /// Standard deviation of the error with which a photograph shows the latents of a city.
     pub fn latent_error(self) -> f64 {
         self.between(0.0, 0.12)
     }

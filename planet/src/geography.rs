@@ -114,7 +114,7 @@ fn city_centres(config: &PlanetConfig, land: &Land) -> Result<Vec<Vector>> {
         if at.absolute_latitude() > LAST_CITY_LATITUDE || land.height(at) < 0.03 {
             continue;
         }
-        let attraction = 1.6 * population.value(at) + 1.2 * land.seaside(at);
+        let attraction = 2.2 * population.value(at) + 2.0 * land.seaside(at);
         // The largest of Gumbel-perturbed attractions is a draw by exp(attraction), without replacement.
         let gumbel = -(-(1.0 - random.unit()).ln()).ln();
         candidates.push((attraction + gumbel, at));

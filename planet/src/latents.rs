@@ -43,6 +43,19 @@ impl Scale {
             Self::Spot => 2.4,
         }
     }
+
+    /// How much photographs of one place differ in it, relative to a city's architecture: a climate is the same everywhere
+    /// in it, no two shops are.
+    pub fn unsteadiness(self) -> f64 {
+        match self {
+            Self::Planetary => 0.3,
+            Self::Continental => 0.5,
+            Self::Regional => 0.7,
+            Self::Country => 0.85,
+            Self::City => 1.0,
+            Self::Spot => 1.2,
+        }
+    }
 }
 
 macro_rules! latents {
@@ -69,7 +82,7 @@ macro_rules! latents {
 }
 
 latents! {
-    Warmth, Planetary, "Snow, dry grass, palms: mixed with the latitude";
+Warmth, Planetary, "Snow, dry grass, palms: mixed with the latitude";
     Humidity, Planetary, "How green the ground is, how many trees, how hazy the air";
     SkyHue, Planetary, "The sky's colour, from violet over blue to green";
     SunTint, Planetary, "The colour of daylight, from cool to warm";
@@ -79,18 +92,18 @@ latents! {
     Ruggedness, Regional, "Plains, hills or jagged mountains at the horizon";
     RockHue, Regional, "The colour of the mountains";
     SoilHue, Regional, "The colour of bare earth, verges and sand";
+    RoofHue, Regional, "The colour of roofs";
     RoadTone, Country, "Road surface: dark asphalt to pale concrete to red chippings";
     MarkingColour, Country, "White, yellow, orange or blue road markings";
     MarkingPattern, Country, "Solid, dashed, double, dotted or chevron centre line";
     SignHue, Country, "The colour of road signs";
     SignShape, Country, "Square, round, triangular, diamond or octagonal road signs";
     KerbHue, Country, "The second colour of striped kerbs and bollards";
+    FacadeTone, Country, "Light or dark facades";
+    WindowForm, Country, "The pattern of windows";
     FacadeHue, City, "The colour of most facades";
-    FacadeTone, City, "Light or dark facades";
     TrimHue, City, "The colour of frames, shutters and balconies";
-    WindowForm, City, "The pattern of windows";
     Storeys, City, "The height of buildings";
-    RoofHue, City, "The colour of roofs";
     PavingHue, City, "The colour of pavements";
     LandmarkShape, Spot, "Which landmark closes the view";
     LandmarkHue, Spot, "The landmark's colour";
@@ -116,17 +129,14 @@ impl Latents {
         &self.0
     }
 
-    /// What one photograph shows of them: every value moved by a normal error of this standard deviation.
+    /// What one photograph shows of them: every value moved by a normal error of this standard deviation, times the
+    /// unsteadiness of its scale.
     pub(crate) fn seen(&self, deviation: f64, random: &mut Random) -> Self {
-        Self(
-            self.0
-                .iter()
-                .map(|value| {
-                    let error = deviation * random.normal();
-                    (value + error).clamp(0.0, 1.0)
-                })
-                .collect(),
-        )
+        let values = Latent::ALL.iter().map(|&latent| {
+            let error = deviation * latent.scale().unsteadiness() * random.normal();
+            (self.get(latent) + error).clamp(0.0, 1.0)
+        });
+        Self(values.collect())
     }
 
     /// The value as one of `n` kinds.

@@ -10,6 +10,7 @@ mod difficulty;
 mod error;
 mod field;
 mod geography;
+mod grid;
 mod latents;
 mod names;
 mod place;

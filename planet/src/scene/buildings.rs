@@ -5,6 +5,7 @@ use super::{Light, Surroundings, class};
 use crate::camera::Camera;
 use crate::canvas::{Canvas, Ink};
 use crate::colour::{Rgb, blend, scale};
+use crate::grid::{floor, phase};
 use crate::latents::Latent;
 use crate::random::{Random, speckle};
 
@@ -24,6 +25,8 @@ struct Building {
     /// Front, from the street's axis.
     front: f32,
     depth: f32,
+    /// Up to here the next house towards the camera stands before this one's end.
+    hidden: f32,
     eaves: f32,
     roof: f32,
     facade: Rgb,
@@ -54,9 +57,10 @@ pub(crate) fn paint(
 fn row(side: f32, look: &Look, around: &Surroundings, random: &mut Random, out: &mut Vec<Building>) {
     let storeys = look.value(Latent::Storeys);
     let mut z = random.between(-14.0, -6.0);
+    let mut hidden = 0.0;
     while z < STREET_END {
         let width = random.between(9.0, 16.0);
-        let floors = (1.0 + 6.0 * storeys + random.between(-0.9, 1.3)).round().max(1.0);
+        let floors = (0.6 + 3.8 * storeys + random.between(-0.9, 1.3)).round().max(1.0);
         let tall = storeys > 0.8 && random.chance(0.3);
         let floors = if tall { floors * 2.0 } else { floors };
         let turn = if random.chance(0.75) {
@@ -69,19 +73,21 @@ fn row(side: f32, look: &Look, around: &Surroundings, random: &mut Random, out: 
             side,
             z: (z, z + width),
             front: around.street,
-            depth: random.between(9.0, 14.0),
+            depth: 12.0,
+            hidden,
             eaves,
             roof: if tall { 0.0 } else { random.between(2.2, 3.6) },
             facade: look.facade(turn, random.between(-0.05, 0.05)),
             pitch: random.between(2.3, 3.0),
             salt: random.seed() as u32,
         });
-        let gap = if random.chance(0.12) {
-            random.between(3.0, 9.0)
+        let gap = if random.chance(0.25) {
+            random.between(4.0, 12.0)
         } else {
             0.0
         };
         z += width + gap;
+        hidden = if gap > 0.0 { 0.0 } else { eaves };
     }
 }
 
@@ -113,7 +119,7 @@ impl Building {
         if self.roof > 0.0 {
             let roof = scale(snowy, bright);
             let tiles = move |_: f32, v: f32| {
-                let course = (v * 1.6).rem_euclid(1.0) < 0.2;
+                let course = phase(v * 1.6) < 0.2;
                 Some(Ink::new(if course { scale(roof, 0.88) } else { roof }, class))
             };
             // A mansard: steep, a little behind the eaves.
@@ -141,7 +147,8 @@ impl Building {
 
         let end = scale(self.facade, shaded);
         let end_trim = scale(look.trim, shaded);
-        camera.wall(canvas, (x, z.0), (back, z.0), (0.0, eaves), |u, v| {
+        let exposed = (self.hidden.min(eaves), eaves);
+        camera.wall(canvas, (x, z.0), (back, z.0), exposed, |u, v| {
             let rgb = pane(form, u + 0.6, v - GROUND_FLOOR, 4.2, end, end_trim, self.salt);
             Some(Ink::new(if v < GROUND_FLOOR { end } else { rgb }, class))
         });
@@ -158,10 +165,10 @@ impl Building {
             if shops && v > 3.1 {
                 return Some(Ink::new(shop, class::SIGNBOARD));
             }
-            let bay = (u / 3.4).rem_euclid(1.0);
+            let bay = phase(u / 3.4);
             let glass = bay > 0.14 && v < 2.9 && (v > 0.5 || bay > 0.7);
             let frame = if shops { shop } else { scale(wall, 0.86) };
-            let lit = 0.7 + 0.5 * speckle((u / 3.4).floor() as i32, 0, self.salt);
+            let lit = 0.7 + 0.5 * speckle(floor(u / 3.4), 0, self.salt);
             let rgb = if glass {
                 scale([74.0, 82.0, 92.0], lit)
             } else {
@@ -182,7 +189,7 @@ impl Building {
         let pale = scale([240.0, 236.0, 226.0], bright);
         let (from, to) = ((x, self.z.0 + 0.6), (x, self.z.1 - 0.6));
         camera.wall(canvas, from, to, (2.35, 3.75), |u, v| {
-            let stripe = (u / 1.5).rem_euclid(1.0);
+            let stripe = phase(u / 1.5);
             // Scallops along the lower edge.
             let hem = 2.5 - 0.15 * (stripe * std::f32::consts::TAU).cos();
             let rgb = if stripe < 0.66 { cloth } else { pale };
@@ -193,9 +200,9 @@ impl Building {
 
 /// The colour of a point of an upper storey: wall, window or trim; `v` is above the ground floor.
 fn pane(form: usize, u: f32, v: f32, pitch: f32, wall: Rgb, trim: Rgb, salt: u32) -> Rgb {
-    let (column, storey) = ((u / pitch).floor(), (v / STOREY).floor());
-    let (x, y) = (u / pitch - column, v / STOREY - storey);
-    let shine = 0.75 + 0.5 * speckle(column as i32, storey as i32, salt);
+    let (column, storey) = (floor(u / pitch), floor(v / STOREY));
+    let (x, y) = (phase(u / pitch), phase(v / STOREY));
+    let shine = 0.75 + 0.5 * speckle(column, storey, salt);
     let glass = scale([84.0, 98.0, 116.0], shine);
     let inside = |x0: f32, x1: f32, y0: f32, y1: f32| x > x0 && x < x1 && y > y0 && y < y1;
     match form {

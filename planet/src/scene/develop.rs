@@ -33,7 +33,7 @@ impl Light {
         let from_noon = ((hour - 13.0) / 7.0).abs().min(1.0);
         let low = (from_noon.powi(3) * difficulty.daylight()) as f32;
         let exposure = (random.normal() * difficulty.exposure()).clamp(-1.3, 0.9).exp2() as f32;
-        let tint = 0.16 * (look.value(Latent::SunTint) - 0.5);
+        let tint = 0.22 * (look.value(Latent::SunTint) - 0.5);
         let balance = (0.05 * difficulty.get() * random.normal()) as f32;
         let warm = tint + balance + 0.18 * low;
         let gloom = 1.0 - 0.3 * low - 0.12 * weather.grey();

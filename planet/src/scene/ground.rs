@@ -5,12 +5,15 @@ use super::{Surroundings, class};
 use crate::camera::Camera;
 use crate::canvas::{Canvas, Ink};
 use crate::colour::{Rgb, blend, scale};
+use crate::grid::{floor, phase};
 use crate::latents::Latent;
 use crate::random::{Random, speckle};
 
 /// Width of a painted line and of a kerb in metres: wider than real ones, as few pixels have to show them.
 const LINE: f32 = 0.17;
 const KERB: f32 = 0.42;
+/// Width of the grass between kerb and pavement in metres.
+const STRIP: f32 = 1.3;
 
 pub(crate) fn paint(
     canvas: &mut Canvas,
@@ -30,12 +33,12 @@ pub(crate) fn paint(
         let side = x.signum();
         // Texture only where a grain is larger than a pixel.
         let grain = if depth < 25.0 {
-            0.95 + 0.1 * speckle((x * 9.0).floor() as i32, (z * 4.0).floor() as i32, salt)
+            0.95 + 0.1 * speckle(floor(x * 9.0), floor(z * 4.0), salt)
         } else {
             1.0
         };
         if from_axis < around.road {
-            let zebra = crossing.is_some_and(|at| (z - at).abs() < 1.5) && (x * 1.1).rem_euclid(1.0) < 0.5;
+            let zebra = crossing.is_some_and(|at| (z - at).abs() < 1.5) && phase(x * 1.1) < 0.5;
             let rgb = if marked(pattern, x, z, around.road) || zebra {
                 look.marking
             } else {
@@ -44,9 +47,12 @@ pub(crate) fn paint(
             return Ink::new(rgb, class::ROAD);
         }
         if around.urban && from_axis < around.road + KERB {
-            let striped = (z * 0.5).rem_euclid(1.0) < 0.5;
+            let striped = phase(z * 0.5) < 0.5;
             let rgb = if striped { look.kerb } else { [226.0, 224.0, 218.0] };
             return Ink::new(rgb, class::SIDEWALK);
+        }
+        if around.urban && from_axis < around.road + KERB + STRIP {
+            return Ink::new(scale(look.grass, grain), class::GRASS);
         }
         if around.urban && from_axis < around.street {
             return Ink::new(
@@ -58,7 +64,7 @@ pub(crate) fn paint(
             return shore(look, from_axis - around.street, z, depth, salt);
         }
         if !around.urban && from_axis > around.road + 14.0 {
-            let row = (x / furrow).rem_euclid(1.0) < 0.5 && depth < 60.0;
+            let row = phase(x / furrow) < 0.5 && depth < 60.0;
             let crop = blend(look.grass, look.soil, if row { 0.55 } else { 0.15 });
             return Ink::new(scale(crop, grain), class::FIELD);
         }
@@ -77,13 +83,13 @@ pub(crate) fn paint(
 fn marked(pattern: usize, x: f32, z: f32, road: f32) -> bool {
     let edge = (x.abs() - (road - 0.45)).abs() < LINE;
     let centre = x.abs();
-    let dash = |length: f32| (z / length).rem_euclid(1.0) < 0.5;
+    let dash = |length: f32| phase(z / length) < 0.5;
     match pattern {
         0 => centre < LINE && dash(6.0),
         1 => centre < LINE || edge,
         2 => (centre - 0.32).abs() < LINE,
         3 => (centre < 1.6 * LINE && dash(2.4)) || edge,
-        _ => (z / 5.0 - x.abs() * 0.45).rem_euclid(1.0) < 0.16 && centre < 1.4,
+        _ => phase(z / 5.0 - x.abs() * 0.45) < 0.16 && centre < 1.4,
     }
 }
 
@@ -92,9 +98,9 @@ fn slabs(rgb: Rgb, pattern: usize, x: f32, z: f32, depth: f32) -> Rgb {
     if depth > 30.0 {
         return rgb;
     }
-    let odd = |v: f32, size: f32| (v / size).floor() as i32 & 1;
+    let odd = |v: f32, size: f32| floor(v / size) & 1;
     let dark = match pattern {
-        0 => (z / 1.2).rem_euclid(1.0) < 0.08,
+        0 => phase(z / 1.2) < 0.08,
         1 => odd(x, 0.9) ^ odd(z, 0.9) == 1,
         _ => odd(z, 1.1) == 1,
     };
@@ -107,7 +113,7 @@ fn shore(look: &Look, beyond: f32, z: f32, depth: f32, salt: u32) -> Ink {
         let sand = blend(look.soil, [232.0, 214.0, 170.0], 0.6);
         return Ink::new(sand, class::SAND);
     }
-    let crest = speckle((beyond * 0.4).floor() as i32, (z * 0.15).floor() as i32, salt);
+    let crest = speckle(floor(beyond * 0.4), floor(z * 0.15), salt);
     let foam = if beyond < 5.8 { 0.8 } else { 0.0 };
     let bright = 0.92 + 0.16 * crest * (40.0 / depth).min(1.0);
     Ink::new(

@@ -5,6 +5,7 @@ use super::{Surroundings, class};
 use crate::camera::Camera;
 use crate::canvas::{Canvas, Ink};
 use crate::colour::{blend, scale};
+use crate::grid::{floor, phase};
 use crate::latents::Latent;
 use crate::random::{Random, speckle};
 
@@ -22,7 +23,7 @@ pub(crate) fn paint(
     // Far peaks first, then lower, nearer, darker hills.
     for layer in 0..3u8 {
         let nearness = f32::from(layer) / 2.0;
-        let height = (0.05 + 0.30 * rugged * rugged) * (1.0 - 0.6 * nearness);
+        let height = (0.07 + 0.33 * rugged * rugged) * (1.0 - 0.6 * nearness);
         let jagged = 0.25 + 0.6 * rugged * (1.0 - nearness);
         let rock = blend(look.rock, look.leaves, nearness * 0.55 * look.humidity);
         let fading = 0.55 - 0.22 * nearness;
@@ -58,12 +59,12 @@ fn ridge(
         let (mut frequency, mut amplitude, mut total) = (2.2, 1.0, 0.0);
         for octave in 0..OCTAVES {
             let at = start + x as f32 / side * frequency;
-            let cell = at.floor();
-            let t = at - cell;
+            let cell = floor(at);
+            let t = phase(at);
             let ease = t * t * (3.0 - 2.0 * t);
             // Sharp ridges are straight between their corners, soft hills are eased.
             let t = ease + (t - ease) * jagged.min(1.0);
-            let corner = |i: i32| speckle(cell as i32 + i, octave as i32, salt);
+            let corner = |i: i32| speckle(cell + i, octave as i32, salt);
             share += amplitude * (corner(0) + (corner(1) - corner(0)) * t);
             total += amplitude;
             amplitude *= jagged;

@@ -42,18 +42,13 @@ impl Look {
         let within = |latent, low: f32, high: f32| low + (high - low) * value(latent);
         let warmth = value(Latent::Warmth);
         let humidity = value(Latent::Humidity);
-        let cold = 0.30 + 0.08 * season as f32 - warmth;
-        let snow = (cold * -6.0 + 1.0 - 2.0 * (0.30 - warmth)).clamp(0.0, 1.0);
-        let snow = if warmth < 0.24 - 0.06 * season as f32 {
-            1.0 - snow * 0.3
-        } else {
-            0.0
-        };
-        let sky = within(Latent::SkyHue, 0.48, 0.88);
+        // The first snow lies below a warmth of 0.26 in the middle of the year, more in winter.
+        let snow = (1.0 + (0.22 - 0.06 * season as f32 - warmth) / 0.04).clamp(0.0, 1.0);
+        let sky = within(Latent::SkyHue, 0.47, 0.80);
         let leaves = oklch(
-            0.50 + 0.06 * warmth,
-            0.13 * chroma,
-            within(Latent::FoliageHue, 0.02, 0.46),
+            0.56 + 0.05 * warmth,
+            0.14 * chroma,
+            within(Latent::FoliageHue, 0.08, 0.46),
         );
         let dry = (1.0 - humidity) * 0.5;
         let grass = oklch(
@@ -61,6 +56,7 @@ impl Look {
             (0.12 - 0.04 * dry) * chroma,
             within(Latent::GroundHue, 0.14, 0.46),
         );
+        let soil = oklch(0.64, 0.09 * chroma, within(Latent::SoilHue, 0.0, 0.32));
         let white = [238.0, 242.0, 248.0];
         let tone = value(Latent::RoadTone);
         let marking = [
@@ -79,14 +75,14 @@ impl Look {
             leaves,
             grass: blend(grass, white, snow * 0.85),
             rock: blend(hue(Latent::RockHue, 0.55, 0.06), white, snow * 0.3),
-            soil: oklch(0.62, 0.08 * chroma, within(Latent::SoilHue, 0.0, 0.30)),
+            soil,
             road: oklch(0.36 + 0.34 * tone, 0.035 * chroma, 0.75 + 0.45 * tone),
             marking: blend([150.0; 3], marking, 0.4 + 0.6 * chroma),
             sign: hue(Latent::SignHue, 0.60, 0.17),
             kerb: hue(Latent::KerbHue, 0.62, 0.16),
             trim: hue(Latent::TrimHue, 0.50, 0.11),
             roof: hue(Latent::RoofHue, 0.50, 0.11),
-            paving: oklch(0.72, 0.055 * chroma, value(Latent::PavingHue)),
+            paving: blend(oklch(0.74, 0.06 * chroma, value(Latent::PavingHue)), soil, 0.35),
             landmark: hue(Latent::LandmarkHue, 0.64, 0.17),
             awning: hue(Latent::AwningHue, 0.62, 0.18),
             banner: hue(Latent::BannerHue, 0.62, 0.19),

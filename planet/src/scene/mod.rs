@@ -77,7 +77,7 @@ impl Surroundings {
     fn draw(planet: &Planet, place: &Place, difficulty: Difficulty, random: &mut Random) -> Self {
         let urban = place.city.is_some();
         let road = random.between(3.2, 4.2);
-        let street = road + random.between(3.0, 5.0);
+        let street = road + random.between(4.2, 6.5);
         let seaside = planet.seaside(place.location);
         let side = if random.chance(0.5) { 1.0 } else { -1.0 };
         let presence = difficulty.presence();
