@@ -150,7 +150,11 @@ fn encode_map(scene: &Scene, path: &Path) -> Result<Vec<u8>> {
 /// Writes a file so that its name never shows a part of it.
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let mut builder = tempfile::Builder::new();
+    // Temporary files are private to their owner unless told otherwise; photographs are for everyone whom the umask allows.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder)?;
     file.write_all(bytes)?;
     file.persist(path).map_err(|error| Error::Io(error.error))?;
     Ok(())

@@ -75,7 +75,7 @@ fn the_manifest_names_every_photo_with_map_uploader_and_time() {
     assert_eq!(dataset.len(), 40);
     for (index, photo) in dataset.photos().iter().enumerate() {
         let image = image::open(dataset.image_path(index)).unwrap();
-        let map = datasets::decode_segmentation(&dataset.segmentation_path(index).unwrap()).unwrap();
+        let map = datasets::decode_segmentation(dataset.segmentation_path(index).unwrap()).unwrap();
         assert_eq!((image.width(), image.height()), (48, 48));
         assert_eq!(map.dimensions(), (48, 48));
         assert!(photo.uploader.is_some() && photo.captured_at.is_some());

@@ -31,7 +31,7 @@ pub(crate) fn paint(
             blend(scale(rock, 0.95), camera.haze, fading.max(camera.fading(160.0))),
             class::MOUNTAIN,
         );
-        let snowline = (layer == 0).then(|| 0.30 - 0.22 * (1.0 - look.warmth));
+        let snowline = (layer == 0).then_some(0.30 - 0.22 * (1.0 - look.warmth));
         ridge(canvas, camera, height, jagged, ink, snowline, random);
     }
     if !around.urban {
