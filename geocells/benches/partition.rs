@@ -3,7 +3,8 @@
 //! `cargo bench -p geosurge-geocells --bench partition -- [COORDS.csv]`
 //!
 //! The places are drawn from the CSV file (or `GEOSURGE_BENCH_COORDINATES`, or the 100,000 of the shared data folder) with a jitter
-//! of about a kilometre; without a file, from clusters of cities. `GEOSURGE_BENCH_POINTS` sets their number.
+//! of about a kilometre; without a file, from clusters of cities. `GEOSURGE_BENCH_POINTS` sets their number. On Linux the processor time
+//! of all threads stands beside the elapsed time: on a busy machine it is the steadier measure.
 
 #![allow(
     clippy::unwrap_used,
@@ -40,41 +41,38 @@ fn main() {
     let mut times = Vec::new();
     let mut hierarchy = None;
     for _ in 0..if full { RUNS } else { 1 } {
-        let started = Instant::now();
-        let ids: Vec<u64> = points
-            .iter()
-            .map(|&place| GeocellId::leaf(place).as_u64())
-            .collect();
-        let ids_time = started.elapsed();
-        let (sort_time, _) = timed(|| {
-            let mut ids = ids.clone();
-            ids.sort_unstable();
-            ids
+        let (ids_time, ids) = timed(|| -> Vec<u64> {
+            let leaf = |&place| GeocellId::leaf(place).as_u64();
+            points.iter().map(leaf).collect()
         });
-        let (parallel_sort_time, _) = timed(|| {
-            let mut ids = ids.clone();
-            ids.par_sort_unstable();
-            ids
-        });
+        let mut unsorted = ids.clone();
+        let (sort_time, ()) = timed(|| unsorted.sort_unstable());
+        let mut unsorted = ids;
+        let (parallel_sort_time, ()) = timed(|| unsorted.par_sort_unstable());
         let (build_time, built) = timed(|| Hierarchy::build(&points, &config).unwrap());
         times.push([ids_time, sort_time, parallel_sort_time, build_time]);
         hierarchy = Some(built);
     }
 
     let [ids, sort, parallel_sort, build] = [0, 1, 2, 3].map(|column| median(&times, column));
-    let ratio = |other: Duration| build.as_secs_f64() / other.as_secs_f64();
-    println!("median of {} runs, in milliseconds", times.len());
-    println!("  leaf ids, one thread            {:>8.0}", millis(ids));
-    println!("  sort_unstable of the ids        {:>8.0}", millis(sort));
-    println!("  par_sort_unstable of the ids    {:>8.0}", millis(parallel_sort));
-    println!("  leaf ids, then sort_unstable    {:>8.0}", millis(ids + sort));
+    println!("median of {} runs        elapsed ms   CPU ns/photo", times.len());
+    let rows = [
+        ("leaf ids one by one", ids),
+        ("sort_unstable of the ids", sort),
+        ("par_sort_unstable of the ids", parallel_sort),
+        ("Hierarchy::build", build),
+    ];
+    for (name, time) in rows {
+        let elapsed = time.elapsed.as_secs_f64() * 1e3;
+        let processor = time.processor.as_secs_f64() * 1e9 / photos as f64;
+        println!("  {name:<28} {elapsed:>6.0} {processor:>14.1}");
+    }
+    let ratio = |build: Duration, sort: Duration| build.as_secs_f64() / sort.as_secs_f64();
     println!(
-        "  Hierarchy::build, {} levels      {:>8.0}",
-        config.t_max.len(),
-        millis(build)
+        "  build / sort_unstable        {:>6.2} {:>14.2}",
+        ratio(build.elapsed, sort.elapsed),
+        ratio(build.processor, sort.processor)
     );
-    println!("  build / sort_unstable           {:>8.2}", ratio(sort));
-    println!("  build / (ids + sort_unstable)   {:>8.2}", ratio(ids + sort));
     for level in hierarchy.unwrap().levels() {
         let outside = level.unlocated().unwrap();
         println!(
@@ -85,20 +83,45 @@ fn main() {
     }
 }
 
-fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
-    let started = Instant::now();
+#[derive(Clone, Copy)]
+struct Time {
+    elapsed: Duration,
+    /// Of all threads; zero where the system does not tell.
+    processor: Duration,
+}
+
+fn timed<T>(work: impl FnOnce() -> T) -> (Time, T) {
+    let (started, processor) = (Instant::now(), processor_time());
     let result = std::hint::black_box(work());
-    (started.elapsed(), result)
+    let time = Time {
+        elapsed: started.elapsed(),
+        processor: processor_time().saturating_sub(processor),
+    };
+    (time, result)
 }
 
-fn millis(time: Duration) -> f64 {
-    time.as_secs_f64() * 1000.0
+fn processor_time() -> Duration {
+    let threads = fs_err::read_dir("/proc/self/task")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let nanoseconds = |thread: fs_err::DirEntry| -> Option<u64> {
+        let numbers = fs_err::read_to_string(thread.path().join("schedstat")).ok()?;
+        numbers.split(' ').next()?.parse().ok()
+    };
+    Duration::from_nanos(threads.filter_map(nanoseconds).sum())
 }
 
-fn median(times: &[[Duration; 4]], column: usize) -> Duration {
-    let mut column: Vec<Duration> = times.iter().map(|run| run[column]).collect();
-    column.sort();
-    column[column.len() / 2]
+fn median(times: &[[Time; 4]], column: usize) -> Time {
+    let middle = |part: fn(&Time) -> Duration| {
+        let mut column: Vec<Duration> = times.iter().map(|run| part(&run[column])).collect();
+        column.sort();
+        column[column.len() / 2]
+    };
+    Time {
+        elapsed: middle(|time| time.elapsed),
+        processor: middle(|time| time.processor),
+    }
 }
 
 fn seeds() -> (String, Vec<LatLng>) {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::atomic_file::AtomicFile;
-use crate::coordinates::CoordinateRows;
+use crate::coordinate_rows::CoordinateRows;
 use crate::{Error, GeocellId, Partition, Result, SkippedRow, read_cells};
 
 /// What [`assign`] did.

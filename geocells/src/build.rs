@@ -6,6 +6,8 @@
 
 use rayon::prelude::*;
 
+use crate::leaf_ids::leaf_ids;
+use crate::leaf_sum::sum_directions;
 use crate::mean::PlaceSum;
 use crate::{
     Error, Geocell, GeocellId, LatLng, LocationKind, MAX_S2_LEVEL, Partition, PartitionConfig, Result,
@@ -14,21 +16,36 @@ use crate::{
 /// Below this many photos, a cell's descent is not worth another task.
 const PARALLEL_ABOVE: usize = 1 << 14;
 
-/// A photo: the id of the leaf cell that contains it above its position in the caller's slice, in one number that sorts fast.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Leaf(u128);
+/// A photo in the order of the curve.
+trait Leaf: Copy + Sync {
+    /// The raw id of the leaf cell that contains it.
+    fn raw_id(self) -> u64;
+}
 
-impl Leaf {
-    fn new(id: GeocellId, photo: usize) -> Self {
-        Self(u128::from(id.as_u64()) << 32 | photo as u128)
-    }
-
+/// Where only the leaf matters.
+impl Leaf for u64 {
     fn raw_id(self) -> u64 {
-        (self.0 >> 32) as u64
+        self
+    }
+}
+
+/// The id of the leaf cell above the photo's position in the caller's slice, in one number that sorts fast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct NumberedLeaf(u128);
+
+impl NumberedLeaf {
+    fn new(raw_id: u64, photo: usize) -> Self {
+        Self(u128::from(raw_id) << 32 | photo as u128)
     }
 
     fn photo(self) -> usize {
         (self.0 & u128::from(u32::MAX)) as usize
+    }
+}
+
+impl Leaf for NumberedLeaf {
+    fn raw_id(self) -> u64 {
+        (self.0 >> 32) as u64
     }
 }
 
@@ -46,12 +63,10 @@ pub(crate) fn partitions(points: &[LatLng], config: &PartitionConfig) -> Result<
             max,
         });
     }
-    let (leaves, terms) = sorted_leaves(points, config.location);
-    let cutter = Cutter {
-        terms: &terms,
-        config,
+    let cut = match config.location {
+        LocationKind::Spherical => cut_by_leaves(points, config),
+        LocationKind::Plain => cut_by_places(points, config),
     };
-    let cut = cutter.cut(&leaves);
     std::iter::zip(&config.t_max, cut.levels)
         .map(|(&t_max, cells)| {
             if cells.is_empty() {
@@ -66,27 +81,37 @@ pub(crate) fn partitions(points: &[LatLng], config: &PartitionConfig) -> Result<
         .collect()
 }
 
-/// The photos' leaves in id order, and by position each photo's place in the terms that are averaged.
-fn sorted_leaves(points: &[LatLng], location: LocationKind) -> (Vec<Leaf>, Vec<[f64; 3]>) {
-    let mut leaves = Vec::new();
-    let mut terms = Vec::new();
-    points
-        .par_iter()
-        .enumerate()
-        .map(|(photo, &place)| {
-            let unit_vector = place.unit_vector();
-            let leaf = Leaf::new(GeocellId::leaf_under(unit_vector), photo);
-            (leaf, location.terms(place, unit_vector))
-        })
-        .unzip_into_vecs(&mut leaves, &mut terms);
-    // Sorting the positions too makes the order, and so every sum of places, the same in every run.
+/// With the places' directions taken from their leaves, so that nothing but ids is sorted and read, in the order of memory.
+fn cut_by_leaves(points: &[LatLng], config: &PartitionConfig) -> Cut {
+    let mut leaves = leaf_ids(points);
     leaves.par_sort_unstable();
-    (leaves, terms)
+    let sum_places = |leaves: &[u64]| PlaceSum::new(leaves.len(), sum_directions(leaves));
+    Cutter { config, sum_places }.cut(&leaves)
 }
 
-struct Cutter<'a> {
-    terms: &'a [[f64; 3]],
+/// With the places' own degrees, which are looked up by their numbers.
+fn cut_by_places(points: &[LatLng], config: &PartitionConfig) -> Cut {
+    let mut leaves: Vec<NumberedLeaf> = leaf_ids(points)
+        .into_par_iter()
+        .enumerate()
+        .map(|(photo, id)| NumberedLeaf::new(id, photo))
+        .collect();
+    // Sorting the numbers too makes the order, and so every sum of places, the same in every run.
+    leaves.par_sort_unstable();
+    let sum_places = |leaves: &[NumberedLeaf]| {
+        let mut sum = PlaceSum::default();
+        for leaf in leaves {
+            sum.add(config.location.terms(points[leaf.photo()]));
+        }
+        sum
+    };
+    Cutter { config, sum_places }.cut(&leaves)
+}
+
+struct Cutter<'a, S> {
     config: &'a PartitionConfig,
+    /// Sums the places of leaves that lie in one cell.
+    sum_places: S,
 }
 
 /// What a descent found: the final cells of every level in id order, and the sum of all places passed.
@@ -95,8 +120,11 @@ struct Cut {
     sum: PlaceSum,
 }
 
-impl Cutter<'_> {
-    fn cut(&self, leaves: &[Leaf]) -> Cut {
+impl<S> Cutter<'_, S> {
+    fn cut<L: Leaf>(&self, leaves: &[L]) -> Cut
+    where
+        S: Fn(&[L]) -> PlaceSum + Sync,
+    {
         let mut cut = self.nothing();
         let mut rest = leaves;
         for start in GeocellId::all_at(self.config.start_level) {
@@ -118,7 +146,10 @@ impl Cutter<'_> {
     }
 
     /// The photos `leaves` of cell `id`, which is still too full for the levels before `first_open`.
-    fn descend(&self, id: GeocellId, leaves: &[Leaf], first_open: usize) -> Cut {
+    fn descend<L: Leaf>(&self, id: GeocellId, leaves: &[L], first_open: usize) -> Cut
+    where
+        S: Fn(&[L]) -> PlaceSum + Sync,
+    {
         if leaves.is_empty() {
             return self.nothing();
         }
@@ -134,7 +165,7 @@ impl Cutter<'_> {
         let mut cut = match id.children() {
             Some(children) if still_open < t_max.len() => self.descend_children(children, leaves, still_open),
             _ => Cut {
-                sum: self.sum_places(leaves),
+                sum: (self.sum_places)(leaves),
                 ..self.nothing()
             },
         };
@@ -153,7 +184,10 @@ impl Cutter<'_> {
         cut
     }
 
-    fn descend_children(&self, children: [GeocellId; 4], leaves: &[Leaf], first_open: usize) -> Cut {
+    fn descend_children<L: Leaf>(&self, children: [GeocellId; 4], leaves: &[L], first_open: usize) -> Cut
+    where
+        S: Fn(&[L]) -> PlaceSum + Sync,
+    {
         let [a, b, c, d] = children;
         let (of_a, rest) = split_off(leaves, a);
         let (of_b, rest) = split_off(rest, b);
@@ -171,14 +205,6 @@ impl Cutter<'_> {
         cut.append(second);
         cut
     }
-
-    fn sum_places(&self, leaves: &[Leaf]) -> PlaceSum {
-        let mut sum = PlaceSum::default();
-        for leaf in leaves {
-            sum.add(self.terms[leaf.photo()]);
-        }
-        sum
-    }
 }
 
 impl Cut {
@@ -192,7 +218,7 @@ impl Cut {
 }
 
 /// The leaves inside `cell`, and those after it. `leaves` must not begin before the cell.
-fn split_off(leaves: &[Leaf], cell: GeocellId) -> (&[Leaf], &[Leaf]) {
+fn split_off<L: Leaf>(leaves: &[L], cell: GeocellId) -> (&[L], &[L]) {
     let (_, last) = cell.range();
     leaves.split_at(leaves.partition_point(|leaf| leaf.raw_id() <= last))
 }

@@ -9,6 +9,9 @@ use crate::{Error, MAX_S2_LEVEL, Result};
 #[serde(rename_all = "snake_case")]
 pub enum LocationKind {
     /// Direction of the mean unit vector: right everywhere, also across the antimeridian and at the poles.
+    ///
+    /// [`Hierarchy::build`](crate::Hierarchy::build) takes every photo at the centre of its S2 leaf cell, which is at most 7.3 mm
+    /// (7e-8 degrees) away; a cell's location is then as near to the exact mean (13 mm at most for cells as large as a face).
     #[default]
     Spherical,
     /// Mean latitude and mean longitude in degrees, as in the field's reference files; wrong across the antimeridian.

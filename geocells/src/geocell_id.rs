@@ -24,12 +24,7 @@ pub struct GeocellId(u64);
 impl GeocellId {
     /// The leaf cell (S2 level 30) that contains `place`.
     pub fn leaf(place: LatLng) -> Self {
-        Self::leaf_under(place.unit_vector())
-    }
-
-    /// The leaf cell that contains the place of a unit vector.
-    pub(crate) fn leaf_under(unit_vector: [f64; 3]) -> Self {
-        Self(leaf_id(unit_vector))
+        Self(leaf_id(place.unit_vector()))
     }
 
     /// The cell of S2 level `s2_level` that contains `place`.

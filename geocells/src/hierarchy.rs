@@ -16,7 +16,8 @@ impl Hierarchy {
     /// Partitions the places of a training set (paper III-A), in parallel.
     ///
     /// At each level, a cell with more than `t_max` photos is split into its four children, recursively, down to S2 level 30;
-    /// a cell that ends with `t_min` photos or fewer is dropped. The result depends on `points` only, not on threads.
+    /// a cell that ends with `t_min` photos or fewer is dropped. The result depends on `points` only, not on threads;
+    /// with [`LocationKind::Spherical`](crate::LocationKind::Spherical) not on their order either.
     ///
     /// # Errors
     /// [`Error::InvalidConfig`]; [`Error::NoPoints`]; [`Error::EmptyLevel`] when there are too few photos for a cell.

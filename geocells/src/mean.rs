@@ -19,7 +19,7 @@ pub fn plain_mean(places: impl IntoIterator<Item = LatLng>) -> Option<LatLng> {
 fn mean(kind: LocationKind, places: impl IntoIterator<Item = LatLng>) -> Option<LatLng> {
     let mut sum = PlaceSum::default();
     for place in places {
-        sum.add(kind.terms(place, place.unit_vector()));
+        sum.add(kind.terms(place));
     }
     kind.mean(&sum)
 }
@@ -32,6 +32,14 @@ pub(crate) struct PlaceSum {
 }
 
 impl PlaceSum {
+    /// Of `count` places, whose terms add up to `terms`.
+    pub(crate) fn new(count: usize, terms: [f64; 3]) -> Self {
+        Self {
+            count: count as u64,
+            terms,
+        }
+    }
+
     pub(crate) fn add(&mut self, terms: [f64; 3]) {
         self.merge(&Self { count: 1, terms });
     }
@@ -46,9 +54,9 @@ impl PlaceSum {
 
 impl LocationKind {
     /// The numbers of a place whose mean is taken: its unit vector, or its latitude and longitude in degrees.
-    pub(crate) fn terms(self, place: LatLng, unit_vector: [f64; 3]) -> [f64; 3] {
+    pub(crate) fn terms(self, place: LatLng) -> [f64; 3] {
         match self {
-            Self::Spherical => unit_vector,
+            Self::Spherical => place.unit_vector(),
             Self::Plain => [place.latitude(), place.longitude(), 0.0],
         }
     }
@@ -101,8 +109,7 @@ mod tests {
         for kind in [LocationKind::Spherical, LocationKind::Plain] {
             let [mut all, second] = [&places[..1], &places[1..]].map(|part| {
                 let mut sum = PlaceSum::default();
-                part.iter()
-                    .for_each(|&place| sum.add(kind.terms(place, place.unit_vector())));
+                part.iter().for_each(|&place| sum.add(kind.terms(place)));
                 sum
             });
             all.merge(&second);

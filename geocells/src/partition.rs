@@ -11,7 +11,7 @@ pub struct Geocell {
     pub id: GeocellId,
     /// How many photos of the training set lie in it.
     pub photos: u64,
-    /// Where an answer "in this cell" is placed: the mean of those photos' places.
+    /// Where an answer "in this cell" is placed: the mean of those photos' places, to [`LocationKind`](crate::LocationKind)'s precision.
     pub location: LatLng,
     /// Index of the cell that contains it in the next coarser partition; `None` at level 0 and outside a hierarchy.
     pub parent: Option<usize>,
