@@ -39,7 +39,7 @@ pub(super) fn config(spec: &CollectionSpec) -> edge::EdgeConfig {
         .any(|vector| vector.index == VectorIndex::Graph);
     let mut builder = edge::EdgeConfig::builder().optimizers(edge::EdgeOptimizersConfig {
         default_segment_number: Some(1),
-        // The engine reads 0 as "never".
+        // The engine builds graphs above 10,000 kB of vectors, and reads 0 as "never".
         indexing_threshold: if has_graph { None } else { Some(0) },
         ..Default::default()
     });

@@ -79,7 +79,8 @@ pub enum VectorIndex {
     /// No index: every search compares with every point, and is exact.
     #[default]
     Flat,
-    /// A graph built by [`finish_load`](crate::VectorStore::finish_load) for searches that need not be exact.
+    /// A graph built by [`finish_load`](crate::VectorStore::finish_load) for searches that need not be exact. Collections
+    /// below about 10 MB of vectors get none: comparing with every point is faster.
     Graph,
 }
 
