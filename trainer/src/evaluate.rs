@@ -46,6 +46,8 @@ pub struct EvaluationReport {
     pub chance: Accuracy,
     /// Accuracy of the same model answering with the finest level's own table alone.
     pub flat: Accuracy,
+    /// Accuracy of an answer that always chose the finest cell whose location is nearest to the truth: what the partition permits.
+    pub ceiling: Accuracy,
     /// The levels, coarsest first.
     pub levels: Vec<LevelReport>,
     /// Share of the photos whose true place lies in some finest cell: the others cannot be answered exactly.
@@ -211,6 +213,7 @@ pub fn judge(
         accuracy: finest.accuracy,
         chance: validation::chance(index.cells().finest(), truths)?,
         flat: Accuracy::from_errors(&flat_errors(index, visual, truths)?)?,
+        ceiling: Accuracy::from_errors(&nearest_errors(index, truths))?,
         coverage: finest.coverage,
         levels,
         calibration_error: threshold_errors(&answers, truths),
@@ -239,6 +242,13 @@ fn judge_level(index: &ExactIndex, level: usize, visual: &Tensor, truths: &[LatL
         cell_accuracy: right as f64 / covered.max(1) as f64,
         accuracy: Accuracy::from_errors(&errors)?,
     })
+}
+
+/// Distances from each place to the nearest location of a finest cell.
+fn nearest_errors(index: &ExactIndex, truths: &[LatLng]) -> Vec<Kilometres> {
+    let cells = index.cells().finest();
+    let nearest = |truth: &LatLng| cells.iter().map(|c| c.location.distance(*truth)).min();
+    truths.par_iter().filter_map(nearest).collect()
 }
 
 /// Errors of the finest level's own table: the cell whose geographic embedding is nearest, coarser levels ignored.

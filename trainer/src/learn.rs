@@ -16,7 +16,7 @@ use crate::parallel::Workers;
 use crate::photos::PhotoCache;
 use crate::progress::Report;
 use crate::state::{self, Position, SavedState};
-use crate::step::{self, Lesson};
+use crate::step::{self, Lesson, StepSeconds};
 use crate::train::Ending;
 use crate::validation;
 use crate::{Error, Progress, Result, RunFolder, Stage, TrainingConfig, sampling};
@@ -87,7 +87,8 @@ impl<'a> Learner<'a> {
             model.parameters().trainable().map(trained).collect(),
             config.optimizer.clone(),
         )?;
-        let (position, best) = match saved {
+        let fresh = saved.is_none();
+        let (mut position, best) = match saved {
             None => (Position::start(fingerprint), BTreeMap::new()),
             Some(saved) => {
                 if saved.position.fingerprint != fingerprint {
@@ -106,9 +107,12 @@ impl<'a> Learner<'a> {
                 (saved.position, best)
             }
         };
+        if fresh {
+            position.metrics_bytes = Metrics::open(&run.metrics())?.bytes();
+        }
         state::cut_metrics(&run.metrics(), position.metrics_bytes)?;
         let metrics = Metrics::open(&run.metrics())?;
-        Ok(Self {
+        let mut learner = Self {
             config,
             run,
             material,
@@ -119,7 +123,12 @@ impl<'a> Learner<'a> {
             best,
             metrics,
             last_saved: Instant::now(),
-        })
+        };
+        if fresh {
+            // From here on a killed run finds a state, and with it where its metrics end.
+            learner.save()?;
+        }
+        Ok(learner)
     }
 
     /// Where learning is.
@@ -206,7 +215,10 @@ impl<'a> Learner<'a> {
         position.step_in_epoch += 1;
         position.samples += batch.len() as u64;
         position.seconds += seconds;
-        position.step_seconds += seconds;
+        position.step_seconds.add(&StepSeconds {
+            update: seconds - computed.seconds.total() + computed.seconds.update,
+            ..computed.seconds
+        });
         position.loss_sum += f64::from(computed.loss);
         position.loss_steps += 1;
         position.shown_loss = Some(
@@ -314,7 +326,7 @@ impl<'a> Learner<'a> {
             epoch: Some(position.epoch + 1),
             loss: position.shown_loss,
             accuracy: position.accuracy.map(|a| a.within),
-            images_per_second: Some(position.samples as f64 / position.step_seconds),
+            images_per_second: Some(position.samples as f64 / position.step_seconds.total()),
             remaining_seconds: (done > 0.0).then(|| (position.seconds / done - position.seconds).max(0.0)),
         }
     }

@@ -65,6 +65,17 @@ impl LevelTargets {
         })
     }
 
+    /// Mean over the rows of what was added to the logit of their own cell.
+    fn own_weight(&self) -> f64 {
+        let columns = self.cells.len().max(1);
+        let own = self
+            .bias
+            .chunks_exact(columns)
+            .zip(&self.targets)
+            .map(|(row, target)| f64::from(row[*target as usize]));
+        own.sum::<f64>() / self.rows.len() as f64
+    }
+
     /// The mean of the rows' losses, a scalar.
     ///
     /// `visual` `[batch, width]` holds unit rows; `locations` unit rows too: those of `cells`, or of every cell of the level with
@@ -88,7 +99,8 @@ impl LevelTargets {
         } else {
             (&logits + Tensor::from_slice(&self.bias, logits.shape(), device)?)?
         };
-        Ok(cross_entropy(&logits, &self.targets)?)
+        // The weight of a photo's own cell belongs into the denominator alone.
+        Ok((cross_entropy(&logits, &self.targets)? + self.own_weight())?)
     }
 }
 

@@ -1,4 +1,5 @@
-//! `metrics.jsonl`: one JSON object a line, appended as a run goes on.
+//! `metrics.jsonl`: one JSON object a line, appended as a run goes on. A run that is resumed from a state cuts the file back to
+//! where it was then, so that every step stands in it once.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -33,6 +33,23 @@ const JUDGED: usize = 300;
 /// Photos segmented at a time.
 const CHUNK: usize = 128;
 
+/// What a stage of a run works with.
+#[derive(Clone, Copy)]
+pub struct Setting<'a> {
+    /// What was asked.
+    pub config: &'a TrainingConfig,
+    /// Where the run is kept.
+    pub run: &'a RunFolder,
+    /// Who computes.
+    pub workers: &'a Workers,
+    /// Where tensors live.
+    pub device: &'a Device,
+    /// Who is told.
+    pub progress: Report<'a>,
+    /// Becomes true when the run is to stop.
+    pub cancel: &'a AtomicBool,
+}
+
 /// How good a trained segmenter is, on held-out photos.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SegmenterReport {
@@ -85,16 +102,10 @@ impl Maps {
     ///
     /// # Errors
     /// [`Error::Cancelled`], a full disk, a dataset whose maps are unusable.
-    pub fn prepare(
-        config: &TrainingConfig,
-        run: &RunFolder,
-        cache: PhotoCache,
-        split: &RunSplit,
-        workers: &Workers,
-        device: &Device,
-        progress: Report<'_>,
-        cancel: &AtomicBool,
-    ) -> Result<Self> {
+    pub fn prepare(setting: Setting<'_>, cache: PhotoCache, split: &RunSplit) -> Result<Self> {
+        let Setting {
+            config, run, device, ..
+        } = setting;
         let without = |cache, used| Self {
             cache,
             used,
@@ -119,7 +130,7 @@ impl Maps {
         let segmenter = match load(run, device)? {
             Some(segmenter) => segmenter,
             None => {
-                let segmenter = teach(config, run, &cache, split, workers, device, progress, cancel)?;
+                let segmenter = teach(setting, &cache, split)?;
                 save(run, &segmenter)?;
                 segmenter
             }
@@ -131,7 +142,7 @@ impl Maps {
         let started = Instant::now();
         let file = run.state().join("maps.bin");
         if !file.is_file() {
-            draw(&segmenter, &cache, run, workers, progress, cancel)?;
+            draw(setting, &segmenter, &cache)?;
         }
         let cache = cache.with_maps(&file)?;
         seconds.insert(Stage::Maps.name().to_owned(), started.elapsed().as_secs_f64());
@@ -179,16 +190,15 @@ fn load(run: &RunFolder, device: &Device) -> Result<Option<TrainedSegmenter>> {
 }
 
 /// Trains a segmenter. Cancelled, it starts anew when resumed: it takes seconds and the same seed gives the same weights.
-fn teach(
-    config: &TrainingConfig,
-    run: &RunFolder,
-    cache: &PhotoCache,
-    split: &RunSplit,
-    workers: &Workers,
-    device: &Device,
-    progress: Report<'_>,
-    cancel: &AtomicBool,
-) -> Result<TrainedSegmenter> {
+fn teach(setting: Setting<'_>, cache: &PhotoCache, split: &RunSplit) -> Result<TrainedSegmenter> {
+    let Setting {
+        config,
+        run,
+        workers,
+        device,
+        progress,
+        cancel,
+    } = setting;
     let SegmenterConfig::Compact {
         steps,
         batch_size,
@@ -357,14 +367,14 @@ fn segment(
 }
 
 /// Computes every photo's map into `state/maps.bin`.
-fn draw(
-    segmenter: &TrainedSegmenter,
-    cache: &PhotoCache,
-    run: &RunFolder,
-    workers: &Workers,
-    progress: Report<'_>,
-    cancel: &AtomicBool,
-) -> Result<()> {
+fn draw(setting: Setting<'_>, segmenter: &TrainedSegmenter, cache: &PhotoCache) -> Result<()> {
+    let Setting {
+        run,
+        workers,
+        progress,
+        cancel,
+        ..
+    } = setting;
     let network = frozen(segmenter)?;
     let mut file = tempfile::NamedTempFile::new_in(run.state())?;
     let photos: Vec<usize> = (0..cache.len()).collect();

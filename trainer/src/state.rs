@@ -13,6 +13,7 @@ use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde::{Deserialize, Serialize};
 
+use crate::step::StepSeconds;
 use crate::train::Ending;
 use crate::{Error, Result, RunFolder};
 
@@ -37,7 +38,7 @@ pub struct Position {
     /// Seconds of learning, validation included.
     pub seconds: f64,
     /// Seconds spent in steps alone.
-    pub step_seconds: f64,
+    pub step_seconds: StepSeconds,
     /// Sum of the losses since the last line of metrics.
     pub loss_sum: f64,
     /// Steps in that sum.
@@ -66,7 +67,7 @@ impl Position {
             steps: 0,
             samples: 0,
             seconds: 0.0,
-            step_seconds: 0.0,
+            step_seconds: StepSeconds::default(),
             loss_sum: 0.0,
             loss_steps: 0,
             shown_loss: None,

@@ -5,8 +5,11 @@
 //! its gradient with respect to the embeddings is then sent back through each shard's own graph. That is
 //! the gradient of the whole batch, exactly.
 
+use std::time::Instant;
+
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
+use serde::{Deserialize, Serialize};
 
 use crate::augmentation::Change;
 use crate::config::Duplicates;
@@ -29,6 +32,34 @@ pub struct Lesson<'a> {
     pub duplicates: Duplicates,
 }
 
+/// Where the time of steps goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct StepSeconds {
+    /// Photos through the networks, reading and augmenting included.
+    pub forward: f64,
+    /// The loss over all levels and its gradients.
+    pub loss: f64,
+    /// Gradients through the networks.
+    pub backward: f64,
+    /// Adding the workers' gradients up and changing the parameters.
+    pub update: f64,
+}
+
+impl StepSeconds {
+    /// All of it.
+    pub fn total(&self) -> f64 {
+        self.forward + self.loss + self.backward + self.update
+    }
+
+    /// Adds another step's.
+    pub fn add(&mut self, other: &Self) {
+        self.forward += other.forward;
+        self.loss += other.loss;
+        self.backward += other.backward;
+        self.update += other.update;
+    }
+}
+
 /// The loss of a batch and the gradient of every parameter, in the optimiser's order.
 #[derive(Debug)]
 pub struct Gradients {
@@ -36,6 +67,8 @@ pub struct Gradients {
     pub loss: f32,
     /// One a parameter; `None` where none arrived.
     pub gradients: Vec<Option<Tensor>>,
+    /// How long it took; `update` holds the adding up alone.
+    pub seconds: StepSeconds,
 }
 
 /// Loss and gradients of one batch: dataset indices, each with its change.
@@ -49,9 +82,11 @@ pub fn gradients(
     lesson: Lesson<'_>,
     batch: &[(usize, Change)],
 ) -> Result<Gradients> {
+    let started = Instant::now();
     let shards = workers.map(|k| model.encode(lesson.cache, &batch[workers.share(batch.len(), k)]))?;
     let embeddings: Vec<Tensor> = shards.iter().map(Tensor::detach).collect();
     let embeddings = Tensor::cat(&embeddings, 0)?;
+    let forward = started.elapsed().as_secs_f64();
     let heads = workers.map(|k| head(model, workers.count(), k, lesson, batch, &embeddings))?;
 
     let loss = heads.iter().map(|h| h.loss).sum();
@@ -59,16 +94,26 @@ pub fn gradients(
     for head in &heads[1..] {
         towards = (towards + &head.towards)?;
     }
+    let headed = started.elapsed().as_secs_f64();
     let towers: Vec<GradStore> = workers.map(|k| {
         let range = workers.share(batch.len(), k);
         let part = towards.narrow(0, range.start, range.len())?.contiguous()?;
         Ok((&shards[k] * part)?.sum_all()?.backward()?)
     })?;
 
+    let backward = started.elapsed().as_secs_f64();
     let stores: Vec<&GradStore> = towers.iter().chain(heads.iter().map(|h| &h.gradients)).collect();
+    let gradients = sum_gradients(optimizer, &stores)?;
+    let seconds = StepSeconds {
+        forward,
+        loss: headed - forward,
+        backward: backward - headed,
+        update: started.elapsed().as_secs_f64() - backward,
+    };
     Ok(Gradients {
         loss,
-        gradients: sum_gradients(optimizer, &stores)?,
+        gradients,
+        seconds,
     })
 }
 

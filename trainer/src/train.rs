@@ -20,8 +20,9 @@ use crate::model::LearningModel;
 use crate::parallel::Workers;
 use crate::photos::PhotoCache;
 use crate::progress::Report;
-use crate::segmenter::{Maps, SegmenterReport};
+use crate::segmenter::{Maps, SegmenterReport, Setting};
 use crate::state::Position;
+use crate::step::StepSeconds;
 use crate::{Error, Progress, Result, RunFolder, Stage, TrainingConfig, learn, state, validation};
 
 /// How a run is carried out; nothing here changes what is learnt.
@@ -81,6 +82,8 @@ pub struct TrainingReport {
     pub calibration: CalibrationReport,
     /// Photos a second while learning (validation not counted).
     pub images_per_second: f64,
+    /// Where the time of the steps went.
+    pub step_seconds: StepSeconds,
     /// Seconds by stage, of this call; a resumed run's earlier calls are in `metrics.jsonl`.
     pub seconds: BTreeMap<String, f64>,
 }
@@ -144,16 +147,15 @@ pub fn train(
     line.check(Stage::Partition)?;
 
     let workers = Workers::new(config.resolved_threads(), &options.device)?;
-    let maps = Maps::prepare(
+    let setting = Setting {
         config,
         run,
-        cache,
-        &split,
-        &workers,
-        &options.device,
+        workers: &workers,
+        device: &options.device,
         progress,
         cancel,
-    )?;
+    };
+    let maps = Maps::prepare(setting, cache, &split)?;
     line.seconds.extend(maps.seconds.clone());
 
     let started = Instant::now();
@@ -217,7 +219,8 @@ pub fn train(
         chance,
         segmenter: maps.segmenter.as_ref().map(|s| s.report.clone()),
         calibration,
-        images_per_second: position.samples as f64 / position.step_seconds.max(1e-9),
+        images_per_second: position.samples as f64 / position.step_seconds.total().max(1e-9),
+        step_seconds: position.step_seconds,
         seconds: line.seconds,
     };
     run.write_report(&report)?;
@@ -236,7 +239,10 @@ impl Stages<'_> {
     fn ended(&mut self, stage: Stage, started: Instant) -> Result<()> {
         let seconds = started.elapsed().as_secs_f64();
         *self.seconds.entry(stage.name().to_owned()).or_default() += seconds;
-        (self.progress)(&Progress::counted(stage, 1, 1));
+        if matches!(stage, Stage::Partition | Stage::Calibrate | Stage::Save) {
+            // The others report themselves.
+            (self.progress)(&Progress::counted(stage, 1, 1));
+        }
         Metrics::open(&self.run.metrics())?.write(&Line::Stage { stage, seconds })
     }
 
