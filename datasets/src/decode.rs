@@ -173,6 +173,7 @@ pub(crate) fn explain(error: ImageError, name: &Path) -> Error {
             Error::Corrupt { path, detail }
         }
         ImageError::IoError(_) => Error::Truncated { path, detail },
+        ImageError::Limits(_) => Error::TooCostly { path, detail },
         ImageError::Unsupported(_) => Error::UnsupportedFormat {
             path,
             format: "an image of an unusual variant".into(),

@@ -70,6 +70,15 @@ pub enum Error {
         max_pixels: u64,
     },
 
+    /// The decoder would need more memory than [`crate::DecodeLimits`] allows.
+    #[error("{} needs too much memory: {detail}; scale it down or raise the pixel limit", .path.display())]
+    TooCostly {
+        /// The file.
+        path: PathBuf,
+        /// What the decoder said.
+        detail: String,
+    },
+
     /// The file has more bytes than [`crate::DecodeLimits`] allows. It was not read.
     #[error("{} has {bytes} bytes, above the limit of {max_bytes}; compress it or raise the byte limit", .path.display())]
     TooManyBytes {
@@ -197,7 +206,7 @@ impl Error {
             Self::Empty { .. } => "empty-file",
             Self::NotAnImage { .. } => "not-an-image",
             Self::UnsupportedFormat { .. } => "unsupported-format",
-            Self::TooManyPixels { .. } | Self::TooManyBytes { .. } => "too-large",
+            Self::TooManyPixels { .. } | Self::TooCostly { .. } | Self::TooManyBytes { .. } => "too-large",
             Self::Truncated { .. } => "truncated",
             Self::Corrupt { .. } => "corrupt",
             Self::BadSegmentation { .. } => "bad-segmentation",

@@ -56,19 +56,75 @@ fn parse<R: BufRead + Seek>(reader: &mut R, name: &Path) -> Result<Exif> {
     guarded(name, || {
         let mut parser = exif::Reader::new();
         parser.continue_on_error(true);
-        let parsed = parser.read_from_container(reader);
-        parsed.or_else(|error| {
-            error.distill_partial_result(|errors| {
-                tracing::debug!(file = %name.display(), errors = errors.len(), "damaged exif, readable in part");
-            })
-        })
-        .map_err(|error| match error {
+        let exif = readable_part(parser.read_from_container(reader), name).map_err(|error| match error {
             exif::Error::NotFound(_) => no_gps(name, "it has no EXIF"),
             exif::Error::InvalidFormat("Unknown image format") => no_gps(name, "its format carries no EXIF"),
-            exif::Error::Io(source) if source.kind() != std::io::ErrorKind::UnexpectedEof => Error::io("read", name)(source),
+            exif::Error::Io(source) if source.kind() != std::io::ErrorKind::UnexpectedEof => {
+                Error::io("read", name)(source)
+            }
             other => bad_gps(name, format!("its EXIF is damaged ({other})")),
+        })?;
+        match with_plain_pointers(&exif) {
+            None => Ok(exif),
+            // What was readable before is the answer when the repaired block turns out worse.
+            Some(block) => Ok(readable_part(parser.read_raw(block), name).unwrap_or(exif)),
+        }
+    })
+}
+
+fn readable_part(parsed: Result<Exif, exif::Error>, name: &Path) -> Result<Exif, exif::Error> {
+    parsed.or_else(|error| {
+        error.distill_partial_result(|errors| {
+            tracing::debug!(file = %name.display(), errors = errors.len(), "damaged exif, readable in part");
         })
     })
+}
+
+/// The EXIF block with its pointers to the Exif and GPS directories as the parser wants them: type LONG.
+///
+/// TIFF writers may give them the type IFD (13, TIFF Technical Note 1), which holds the same 32-bit offset but which the parser
+/// does not follow. `None` when there is no such pointer.
+fn with_plain_pointers(exif: &Exif) -> Option<Vec<u8>> {
+    const ENTRY: usize = 12;
+    const IFD: u16 = 13;
+    const LONG: u16 = 4;
+    let pointers = [Tag::ExifIFDPointer.number(), Tag::GPSInfoIFDPointer.number()];
+    if exif.get_field(Tag::GPSLatitude, In::PRIMARY).is_some() {
+        return None;
+    }
+    let block = exif.buf();
+    let little = exif.little_endian();
+    let short = |at: usize| {
+        let bytes: [u8; 2] = block.get(at..at.checked_add(2)?)?.try_into().ok()?;
+        Some(if little {
+            u16::from_le_bytes(bytes)
+        } else {
+            u16::from_be_bytes(bytes)
+        })
+    };
+    let start: [u8; 4] = block.get(4..8)?.try_into().ok()?;
+    let start = if little {
+        u32::from_le_bytes(start)
+    } else {
+        u32::from_be_bytes(start)
+    } as usize;
+    let entries = (0..usize::from(short(start)?)).map(|index| start + 2 + index * ENTRY);
+    let to_fix: Vec<usize> = entries
+        .filter(|at| short(*at).is_some_and(|tag| pointers.contains(&tag)) && short(*at + 2) == Some(IFD))
+        .collect();
+    if to_fix.is_empty() {
+        return None;
+    }
+    let long = if little {
+        LONG.to_le_bytes()
+    } else {
+        LONG.to_be_bytes()
+    };
+    let mut fixed = block.to_vec();
+    for at in to_fix {
+        fixed.get_mut(at + 2..at + 4)?.copy_from_slice(&long);
+    }
+    Some(fixed)
 }
 
 fn gps_of(exif: &Exif, name: &Path) -> Result<GpsReading> {
