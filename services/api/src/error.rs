@@ -31,7 +31,7 @@ pub enum Error {
 
     /// The address cannot be listened on.
     #[error(
-        "cannot listen on {address}: {source}; stop what uses it or choose another address with --address"
+        "cannot listen on {address}: {source}; stop what uses it or choose another address with --listen"
     )]
     Listen {
         /// The address asked for.

@@ -73,7 +73,10 @@ impl GeocellIndex {
 
     /// A geocell at a level, or at the finest level that has it.
     pub(crate) fn find(&self, token: GeocellId, level: Option<usize>) -> Option<Arc<GeocellRecord>> {
-        let at = |level: usize| Some(self.levels[level][*self.positions.get(&(level, token))?].clone());
+        let at = |level: usize| {
+            let position = *self.positions.get(&(level, token))?;
+            self.level(level).get(position).cloned()
+        };
         match level {
             Some(level) => at(level),
             None => (0..self.levels.len()).rev().find_map(at),

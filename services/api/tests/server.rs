@@ -40,7 +40,7 @@ async fn it_listens_until_it_is_told_to_stop() {
     let taken = ServeConfig { address, ..config };
     let refused = Server::bind(world.service(taken).await).await.err().unwrap();
     assert!(
-        matches!(refused, Error::Listen { .. }) && refused.to_string().contains("--address"),
+        matches!(refused, Error::Listen { .. }) && refused.to_string().contains("--listen"),
         "{refused}"
     );
 

@@ -36,6 +36,7 @@ impl Geocell {
     }
 }
 
+/// One S2 cell of a release's hierarchy.
 #[Object]
 impl Geocell {
     /// Its S2 token.

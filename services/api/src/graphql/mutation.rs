@@ -50,6 +50,7 @@ pub struct PhotoError {
     reason: Option<String>,
 }
 
+/// Everything that can be changed.
 #[Object]
 impl Mutation {
     /// Tells where a photo was taken, and records the prediction.

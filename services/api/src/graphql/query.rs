@@ -23,6 +23,7 @@ const PREDICTION: &str = "prediction";
 /// Everything that can be read.
 pub struct Query;
 
+/// Everything that can be read.
 #[Object]
 impl Query {
     /// One release; null when there is none with this id.

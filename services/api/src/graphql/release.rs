@@ -104,6 +104,7 @@ pub struct Level {
     geocells: usize,
 }
 
+/// One granularity of a release's hierarchy.
 #[Object]
 impl Level {
     /// 0 is the coarsest.

@@ -1,6 +1,7 @@
 //! `POST /graphql`: reads a request within limits, answers it within a time, and gives every error a code.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_graphql::http::{MultipartOptions, receive_batch_body};
 use async_graphql::{BatchRequest, ParseRequestError, Request};
@@ -108,7 +109,13 @@ async fn read(state: &State, headers: &HeaderMap, body: Body) -> Result<Request,
         "application/json" | "application/graphql-response+json" => {
             let body = axum::body::to_bytes(body, MAX_JSON_BYTES)
                 .await
-                .map_err(|error| body_error(state, &error))?;
+                .map_err(|error| {
+                    if is_length_limit(&error) {
+                        too_large(state)
+                    } else {
+                        unreadable(&error)
+                    }
+                })?;
             parse(state, kind, Body::from(body)).await?
         }
         "multipart/form-data" => parse(state, kind, body).await?,
@@ -131,10 +138,13 @@ async fn parse(state: &State, kind: String, body: Body) -> Result<BatchRequest, 
     let limits = MultipartOptions::default()
         .max_file_size(config.max_upload_bytes)
         .max_num_files(config.max_photos);
-    let reader = body
-        .into_data_stream()
-        .map_err(std::io::Error::other)
-        .into_async_read();
+    // The parser drops the cause of a body that cannot be read, so that the limit is noticed on the way.
+    let exceeded = AtomicBool::new(false);
+    let read_error = |error: axum::Error| {
+        exceeded.fetch_or(is_length_limit(&error), Ordering::Relaxed);
+        std::io::Error::other(error)
+    };
+    let reader = body.into_data_stream().map_err(read_error).into_async_read();
     // The parser trusts the content types of the parts and panics on a nested multipart.
     let parsed = AssertUnwindSafe(receive_batch_body(Some(kind), reader, limits))
         .catch_unwind()
@@ -146,26 +156,23 @@ async fn parse(state: &State, kind: String, body: Body) -> Result<BatchRequest, 
                 "the multipart body has a part of an impossible content type",
             )
         })?
-        .map_err(|error| parse_error(state, &error))
+        .map_err(|error| match error {
+            ParseRequestError::PayloadTooLarge => too_large(state),
+            _ if exceeded.load(Ordering::Relaxed) => too_large(state),
+            error => unreadable(&error),
+        })
 }
 
-fn parse_error(state: &State, error: &ParseRequestError) -> RequestError {
-    match error {
-        ParseRequestError::PayloadTooLarge => too_large(state),
-        error => body_error(state, error),
-    }
-}
-
-/// A body that could not be read: above a limit, or not a GraphQL request.
-fn body_error(state: &State, error: &(dyn std::error::Error + 'static)) -> RequestError {
-    let mut cause = Some(error);
-    while let Some(one) = cause {
-        if one.to_string().contains("length limit exceeded") {
-            return too_large(state);
-        }
-        cause = one.source();
-    }
+fn unreadable(error: &dyn std::error::Error) -> RequestError {
     RequestError::new(Code::InvalidQuery, format!("the request cannot be read: {error}"))
+}
+
+/// Whether a body ended at a limit.
+fn is_length_limit(error: &(dyn std::error::Error + 'static)) -> bool {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    chain
+        .into_iter()
+        .any(|cause| cause.to_string().contains("length limit exceeded"))
 }
 
 fn too_large(state: &State) -> RequestError {

@@ -86,6 +86,7 @@ impl World {
             ..BuildOptions::default()
         };
         let (store, catalog) = (self.store.clone(), self.catalog.clone());
+        let go_on = AtomicBool::new(false);
         let report = indexer::build_release(
             &checkpoint,
             &self.dataset,
@@ -93,9 +94,10 @@ impl World {
             catalog,
             &options,
             &indexer::silent,
-            &AtomicBool::new(false),
-        );
-        assert_eq!(report.await.unwrap().release.id, id);
+            &go_on,
+        )
+        .await;
+        assert_eq!(report.unwrap().release.id, id);
         id
     }
 
