@@ -4,7 +4,7 @@
 //! The mean negative log likelihood of the true cells is convex in (scale, prior_weight), so Newton's method finds the best pair.
 
 use candle_core::Tensor;
-use geocells::{LatLng, THRESHOLDS};
+use geocells::{LatLng, THRESHOLDS, Threshold};
 use models::Calibration;
 use rayon::prelude::*;
 use retrieval::{Answer, ExactIndex, InferenceOptions};
@@ -14,6 +14,13 @@ use crate::Result;
 
 /// With fewer located validation photos than this, a fit says more about them than about the model.
 pub const FEWEST_PHOTOS: usize = 100;
+
+/// The threshold that "cannot tell" is about.
+const COUNTRY: Threshold = THRESHOLDS[3];
+/// No more of the answers than this share may be "cannot tell".
+pub const MOST_UNTOLD: f64 = 0.3;
+/// Fewer answers than this say nothing about what lies below a confidence.
+pub const FEWEST_UNTOLD: usize = 10;
 
 /// What the calibration is and how well it fits.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -281,8 +288,34 @@ pub fn calibrate_index(index: &ExactIndex, visual: &Tensor, truths: &[LatLng]) -
     let photos: Vec<u64> = index.cells().finest().iter().map(|c| c.photos).collect();
     let mut report = calibrate(&observe(index, visual, truths)?, &photos);
     let answers = stated(index, visual, &report.calibration)?;
+    if report.fitted {
+        let right = |(answer, truth): (&Answer, &LatLng)| {
+            (answer.confidence, answer.location.distance(*truth) <= COUNTRY.km)
+        };
+        report.calibration.cannot_tell_below =
+            cannot_tell_below(answers.iter().zip(truths).map(right).collect());
+    }
     report.calibration_error = Some(threshold_errors(&answers, truths));
     Ok(report)
+}
+
+/// The confidence below which an answer should say "cannot tell": the answers below it were right, within the country threshold, less
+/// often than not. At most [`MOST_UNTOLD`] of the answers are below it; 0 when fewer than [`FEWEST_UNTOLD`] would be.
+pub fn cannot_tell_below(mut answers: Vec<Stated>) -> f64 {
+    answers.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let most = (answers.len() as f64 * MOST_UNTOLD) as usize;
+    let (mut right, mut below) = (0, 0);
+    for (k, (_, good)) in answers.iter().enumerate().take(most) {
+        right += usize::from(*good);
+        if 2 * right < k + 1 && k + 1 >= FEWEST_UNTOLD {
+            below = k + 1;
+        }
+    }
+    if below == 0 {
+        0.0
+    } else {
+        f64::midpoint(answers[below - 1].0, answers[below].0)
+    }
 }
 
 /// The expected calibration error of P(within r) at the five thresholds.
@@ -364,6 +397,25 @@ mod tests {
         let report = calibrate(&observations, &photos);
         assert_eq!(report.calibration, Calibration::default());
         assert!(!report.fitted && report.note.unwrap().contains("20 validation photos"));
+    }
+
+    #[test]
+    fn cannot_tell_starts_where_answers_are_wrong_more_often_than_not() {
+        let answers = |wrong_below: f64| -> Vec<Stated> {
+            (0..100)
+                .map(|k| (f64::from(k) / 100.0, f64::from(k) / 100.0 >= wrong_below))
+                .collect()
+        };
+        // Twelve wrong ones, then right ones until wrong and right balance at 24.
+        let threshold = cannot_tell_below(answers(0.12));
+        assert!((0.22..0.24).contains(&threshold), "{threshold}");
+        assert_eq!(cannot_tell_below(answers(0.0)), 0.0);
+        assert_eq!(cannot_tell_below(answers(0.04)), 0.0, "too few to say");
+        assert!(
+            (cannot_tell_below(answers(1.0)) - 0.295).abs() < 1e-9,
+            "not everything may be untold"
+        );
+        assert_eq!(cannot_tell_below(Vec::new()), 0.0);
     }
 
     #[test]
