@@ -222,10 +222,10 @@ async function take(files) {
         item.body.replaceChildren(make("p", { class: "notice error" }, error.message));
       }
       done += 1;
-      status.textContent = `${done} of ${total} photos answered${failed ? `, ${failed} refused` : ""}`;
+      status.textContent = `${done} of ${total} photos done${failed ? `, ${failed} refused` : ""}`;
     }
   };
-  status.textContent = `0 of ${total} photos answered`;
+  status.textContent = `0 of ${total} photos done`;
   await Promise.all(Array.from({ length: SIDE_BY_SIDE }, next));
 }
 
