@@ -76,7 +76,13 @@ fn every_malformed_file_gets_a_named_reason() {
     let list = listed(&exif.join("malformed.csv"));
     let out = tempfile::tempdir().unwrap();
     let folder = exif.join("malformed");
-    let error = import(&[folder.clone()], out.path(), &ImportOptions::default(), &|_| ()).unwrap_err();
+    let error = import(
+        std::slice::from_ref(&folder),
+        out.path(),
+        &ImportOptions::default(),
+        &|_| (),
+    )
+    .unwrap_err();
     assert_eq!(error.reason(), "no-photos", "{error}");
     assert!(
         error.to_string().contains(&format!("none of the {}", list.len())),

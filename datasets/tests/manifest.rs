@@ -167,7 +167,7 @@ fn csv_manifests_of_any_dialect_are_read() {
         };
         assert_eq!(
             Dataset::open(&path).unwrap().photos(),
-            [expected.clone()],
+            std::slice::from_ref(&expected),
             "{csv}"
         );
         assert_eq!(Dataset::open(dir.path()).unwrap().photos(), [expected], "{csv}");
