@@ -1,7 +1,7 @@
 //! What the command writes: tables for people, JSON for programs, logs on standard error.
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{CellAlignment, Table};
+use comfy_table::{CellAlignment, Table, TableComponent};
 use geocells::{Accuracy, LatLng, THRESHOLDS};
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
@@ -42,10 +42,25 @@ pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Lines above, below and under the headings; none between rows.
+fn plain() -> Table {
+    let mut table = Table::new();
+    table.load_preset(UTF8_HORIZONTAL_ONLY);
+    for between in [
+        TableComponent::HorizontalLines,
+        TableComponent::MiddleIntersections,
+        TableComponent::LeftBorderIntersections,
+        TableComponent::RightBorderIntersections,
+    ] {
+        table.remove_style(between);
+    }
+    table
+}
+
 /// A table with these headings; numbers go to the right.
 pub fn table<const N: usize>(headings: [&str; N], numbers: &[usize]) -> Table {
-    let mut table = Table::new();
-    table.load_preset(UTF8_HORIZONTAL_ONLY).set_header(headings);
+    let mut table = plain();
+    table.set_header(headings);
     for column in numbers {
         if let Some(column) = table.column_mut(*column) {
             column.set_cell_alignment(CellAlignment::Right);
@@ -56,8 +71,7 @@ pub fn table<const N: usize>(headings: [&str; N], numbers: &[usize]) -> Table {
 
 /// Accuracy at the five thresholds, a row for each `(name, accuracy)`.
 pub fn accuracy_table(rows: &[(&str, &Accuracy)]) -> Table {
-    let mut table = Table::new();
-    table.load_preset(UTF8_HORIZONTAL_ONLY);
+    let mut table = plain();
     let mut headings = vec![String::new()];
     headings.extend(THRESHOLDS.iter().map(|t| format!("{} {} km", t.name, t.km.get())));
     headings.push("median error".into());

@@ -14,8 +14,8 @@ const DEFAULT_LOG: &str = "warn,qdrant_edge=error";
 #[derive(Args)]
 pub struct Flags {
     /// Settings file; `geosurge.toml` in the working directory is read when it exists
-    #[arg(long, global = true, value_name = "FILE", env = "GEOSURGE_CONFIG")]
-    config: Option<PathBuf>,
+    #[arg(long, global = true, value_name = "FILE", env = "GEOSURGE_SETTINGS")]
+    settings: Option<PathBuf>,
     /// Folder of runs, checkpoints, vectors and the catalog [default: geosurge-data]
     #[arg(long, global = true, value_name = "DIR", env = "GEOSURGE_DATA_DIR")]
     data_dir: Option<PathBuf>,
@@ -56,7 +56,7 @@ pub struct Settings {
 impl Settings {
     /// Reads the settings file and puts flags and environment over it.
     pub fn resolve(flags: &Flags) -> Result<Self> {
-        let file = match &flags.config {
+        let file = match &flags.settings {
             Some(path) => read(path)?,
             None if Path::new("geosurge.toml").is_file() => read(Path::new("geosurge.toml"))?,
             None => File::default(),
@@ -102,7 +102,7 @@ mod tests {
 
     fn flags() -> Flags {
         Flags {
-            config: None,
+            settings: None,
             data_dir: None,
             log: None,
             log_json: false,
@@ -116,7 +116,7 @@ mod tests {
         let path = dir.path().join("geosurge.toml");
         fs_err::write(&path, "data_dir = \"from-file\"\nlisten = \"127.0.0.1:9000\"\n").unwrap();
         let mut given = flags();
-        given.config = Some(path);
+        given.settings = Some(path);
         given.data_dir = Some("from-flag".into());
         let settings = Settings::resolve(&given).unwrap();
         assert_eq!(settings.data_dir, PathBuf::from("from-flag"));
@@ -128,7 +128,7 @@ mod tests {
     fn the_documented_file_holds_the_defaults() {
         let documented = Path::new(env!("CARGO_MANIFEST_DIR")).join("geosurge.example.toml");
         let mut given = flags();
-        given.config = Some(documented);
+        given.settings = Some(documented);
         let settings = Settings::resolve(&given).unwrap();
         assert_eq!(settings.data_dir, PathBuf::from("geosurge-data"));
         assert_eq!(settings.listen, ([127, 0, 0, 1], 8080).into());
@@ -140,7 +140,7 @@ mod tests {
         let path = dir.path().join("geosurge.toml");
         fs_err::write(&path, "data_dri = \"x\"\n").unwrap();
         let mut given = flags();
-        given.config = Some(path);
+        given.settings = Some(path);
         let error = format!("{:#}", Settings::resolve(&given).unwrap_err());
         assert!(error.contains("data_dri"), "{error}");
     }

@@ -9,7 +9,7 @@ use std::time::Instant;
 use candle_core::Device;
 use datasets::{Dataset, DecodeLimits};
 use models::{Checkpoint, Encoder, SegmenterChoice};
-use retrieval::{ExactIndex, SearchModel};
+use retrieval::{ExactIndex, SearchModel, Searcher};
 use serde::Serialize;
 use storage::{Catalog, CollectionName, PointId, Release, ReleaseId, ReleaseStatus, VectorStore};
 use uuid::Uuid;
@@ -78,7 +78,8 @@ pub struct BuildReport {
 /// Geocells of all levels and the dataset's photos go into the store and the catalog; then counts, vectors and up to
 /// `verify_queries` answers are compared with the checkpoint, and the release becomes `ready`. Every write can be repeated: a
 /// killed build keeps what it loaded, and the same call goes on. A failed verification leaves the release `failed` with its reason,
-/// and the next build loads all of it again.
+/// and the next build
+/// loads all of it again; so does a finished release whose store has lost points.
 ///
 /// `cancel` is looked at between batches.
 ///
@@ -102,7 +103,18 @@ pub async fn build_release(
     let started = Instant::now();
     let model = open(checkpoint_dir, options).await?;
     let source = source(checkpoint_dir, dataset, &model);
-    let Begun { release, had_failed } = plan::begin(catalog.as_ref(), options.name.as_ref(), &source).await?;
+    let mut begun = plan::begin(catalog.as_ref(), options.name.as_ref(), &source).await?;
+    if plan::is_built(&begun.release) {
+        let searcher = Searcher::new(begun.release.id.clone(), Arc::clone(&store), model.search.clone());
+        if let Some(damage) = damage(&searcher).await? {
+            tracing::warn!(release = %begun.release.id, %damage, "a finished release has lost data and is built again");
+            catalog
+                .set_status(&begun.release.id, ReleaseStatus::Failed, Some(&damage))
+                .await?;
+            begun = plan::begin(catalog.as_ref(), Some(searcher.release()), &source).await?;
+        }
+    }
+    let Begun { release, had_failed } = begun;
     let id = release.id.clone();
     tracing::info!(release = %id, photos = dataset.len(), status = %release.status, "building release");
 
@@ -139,6 +151,20 @@ pub async fn build_release(
         verification,
         seconds: started.elapsed().as_secs_f64(),
     })
+}
+
+/// What a finished release has lost in the store, in words; `None` when it is whole.
+async fn damage(searcher: &Searcher) -> Result<Option<String>> {
+    use retrieval::Error::{IncompleteCollection, Storage};
+    use storage::Error::{Corrupt, Incomplete, NotFound};
+    match searcher.check().await {
+        Ok(()) => Ok(None),
+        Err(
+            lost @ (IncompleteCollection { .. }
+            | Storage(NotFound { .. } | Incomplete { .. } | Corrupt { .. })),
+        ) => Ok(Some(lost.to_string())),
+        Err(other) => Err(other.into()),
+    }
 }
 
 /// A checkpoint opened for indexing.
@@ -207,7 +233,7 @@ async fn load_and_verify(
         dimension: model.exact.dimension(),
         batch: options.batch,
         strict: options.strict,
-        limits: options.limits.clone(),
+        limits: options.limits,
     };
     let (images, report) = gallery::load(target, &gallery).await?;
     finish(target, &images).await?;

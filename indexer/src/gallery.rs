@@ -237,7 +237,7 @@ async fn encode_and_load(
     report: &mut GalleryReport,
 ) -> Result<()> {
     let started = Instant::now();
-    let limits = gallery.limits.clone();
+    let limits = gallery.limits;
     let decode = move || -> Vec<Result<(Candidate, RgbImage), Skipped>> {
         let decoded = |mut candidate: Candidate| {
             let bytes = std::mem::take(&mut candidate.bytes);

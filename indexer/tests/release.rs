@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use common::{House, World, build_options};
 use geosurge_indexer::{BuildReport, Error, Progress, Stage, activate, build_release, list, silent};
 use retrieval::{ExactIndex, LocalizeOptions, Photo, to_geojson};
-use storage::{Catalog, CollectionName, Point, ReleaseCounts, ReleaseId, ReleaseStatus, VectorStore};
+use storage::{CollectionName, Point, ReleaseCounts, ReleaseId, ReleaseStatus};
 
 async fn build(world: &World, house: &House) -> geosurge_indexer::Result<BuildReport> {
     let never = AtomicBool::new(false);
@@ -162,7 +162,12 @@ async fn references_are_the_nearest_of_the_winning_cells_by_brute_force() {
         .collect();
     let mut likeness: Vec<f32> = all
         .iter()
-        .filter(|point| cells.iter().any(|cell| point.payload["geocell"] == **cell))
+        .filter(|point| {
+            point
+                .payload
+                .get("geocell")
+                .is_some_and(|own| cells.iter().any(|cell| own == cell))
+        })
         .map(|point| {
             point.vectors["visual"]
                 .iter()
@@ -189,6 +194,32 @@ async fn the_same_build_again_loads_nothing() {
     assert_eq!(first.release.id, second.release.id);
     assert_eq!(second.gallery.encoded + second.gallery.kept, 0);
     assert_eq!(list(house.catalog.as_ref()).await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_finished_release_whose_store_was_lost_is_built_again() {
+    let world = World::shared();
+    let house = House::new().await;
+    let id = build(world, &house).await.unwrap().release.id;
+    activate(house.catalog.as_ref(), &id).await.unwrap();
+    house
+        .store
+        .drop_collection(&CollectionName::references(&id))
+        .await
+        .unwrap();
+    house
+        .store
+        .drop_collection(&CollectionName::level(&id, 1))
+        .await
+        .unwrap();
+    assert!(house.open(None).await.is_err());
+    let again = build(world, &house).await.unwrap();
+    assert_eq!(
+        (&again.release.id, again.release.status),
+        (&id, ReleaseStatus::Ready)
+    );
+    assert_eq!(again.gallery.encoded, world.dataset.len());
+    house.open(Some(&id)).await.unwrap();
 }
 
 /// Stopped at every stage, with store and catalog closed in between as a killed process leaves them, the next build ends

@@ -20,6 +20,7 @@ pub mod ops;
 mod parameters;
 mod path_embeddings;
 mod preprocessing;
+mod resample;
 pub mod segmentation;
 mod vision;
 mod visual;

@@ -229,7 +229,7 @@ impl Parameters {
             .parent()
             .filter(|folder| !folder.as_os_str().is_empty())
             .unwrap_or_else(|| Path::new("."));
-        let temporary = tempfile::NamedTempFile::new_in(folder)?;
+        let temporary = temporary_in(folder)?;
         candle_core::safetensors::save(&tensors, temporary.path()).map_err(|error| Error::Weights {
             file: path.to_owned(),
             reason: error.to_string(),
@@ -361,6 +361,14 @@ impl<'a> WeightsFile<'a> {
         }
         Ok(tensor)
     }
+}
+
+/// A temporary file that others may read once it has its name, as far as the umask lets them.
+fn temporary_in(folder: &Path) -> Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+    Ok(builder.tempfile_in(folder)?)
 }
 
 fn draw(spec: &ParameterSpec, seed: u64) -> Vec<f32> {

@@ -2,12 +2,11 @@
 //! model's size (bicubic, antialiased, in u8 as Pillow does), the centre cut out, then scaled and normalised.
 
 use candle_core::{Device, Tensor};
-use fast_image_resize::images::Image as Pixels;
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::{GrayImage, RgbImage};
 use rayon::prelude::*;
 
 use crate::config::ModelConfig;
+use crate::resample::resample;
 use crate::{Error, Result};
 
 /// The preprocessing of one model.
@@ -51,9 +50,16 @@ impl Preprocessor {
     /// [`Error::Image`] for a photo without pixels.
     pub fn crop(&self, photo: &RgbImage) -> Result<RgbImage> {
         let (width, height) = self.resized(photo.dimensions(), self.side)?;
-        let resized = resize(photo, width, height)?;
+        if photo.dimensions() == (self.side, self.side) {
+            return Ok(photo.clone());
+        }
         let (left, top) = ((width - self.side) / 2, (height - self.side) / 2);
-        Ok(cut(&resized, left, top, self.side))
+        Ok(resample(
+            photo,
+            (width, height),
+            left..left + self.side,
+            top..top + self.side,
+        ))
     }
 
     /// The same geometry for a map of class ids, each pixel from the nearest one. The map may have another resolution than
@@ -86,7 +92,7 @@ impl Preprocessor {
     /// [`Error::Image`] for a photo without pixels.
     pub fn ten_crop(&self, photo: &RgbImage) -> Result<Vec<RgbImage>> {
         let (width, height) = self.resized(photo.dimensions(), self.side.div_ceil(7) * 8)?;
-        let resized = resize(photo, width, height)?;
+        let resized = resample(photo, (width, height), 0..width, 0..height);
         let (right, bottom) = (width - self.side, height - self.side);
         let corners = [
             (0, 0),
@@ -169,21 +175,6 @@ impl Preprocessor {
             (long, short)
         })
     }
-}
-
-/// Bicubic (a = -0.5) with antialiasing, in u8 between the passes.
-fn resize(photo: &RgbImage, width: u32, height: u32) -> Result<RgbImage> {
-    if photo.dimensions() == (width, height) {
-        return Ok(photo.clone());
-    }
-    let mut target = Pixels::new(width, height, PixelType::U8x3);
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
-    let fail = |reason: String| Error::Image(format!("resizing to {width} x {height} px failed: {reason}"));
-    Resizer::new()
-        .resize(photo, &mut target, &options)
-        .map_err(|error| fail(error.to_string()))?;
-    RgbImage::from_raw(width, height, target.into_vec())
-        .ok_or_else(|| fail("the result has another size".to_owned()))
 }
 
 fn cut(image: &RgbImage, left: u32, top: u32, side: u32) -> RgbImage {

@@ -56,7 +56,7 @@ pub enum Error {
 
     /// The store does not hold what the catalog says that it holds.
     #[error(
-        "collection {collection} holds {found} points where release {release} needs {expected}; rebuild the release with `geosurge index`"
+        "collection {collection} of release {release} is not complete: it holds {found} points of {expected}, or its load was not finished; rebuild the release with `geosurge index`"
     )]
     IncompleteCollection {
         /// The release.

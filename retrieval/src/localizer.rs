@@ -85,6 +85,7 @@ impl Localizer {
             .map_err(|_| Error::Interrupted)??;
         let searcher = Searcher::new(release.id.clone(), store, model);
         searcher.check().await?;
+        tracing::info!(release = %release.id, checkpoint = %release.checkpoint_id, segmenter = encoder.segmenter_name(), "release opened");
         Ok(Self {
             release,
             encoder: Arc::new(encoder),

@@ -83,7 +83,8 @@ pub(crate) fn class_shares(map: &GrayImage) -> Vec<ClassShare> {
         counts[usize::from(*pixel)] += 1;
     }
     let pixels = map.as_raw().len().max(1) as f64;
-    let mut shares: Vec<ClassShare> = (0..=u8::MAX)
+    let labelled = (0..=u8::MAX).filter(|class| *class != datasets::ade20k::UNLABELLED);
+    let mut shares: Vec<ClassShare> = labelled
         .filter(|class| counts[usize::from(*class)] > 0)
         .filter_map(|class| {
             let name = datasets::ade20k::name(class)?.to_owned();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use geocells::GeocellId;
 use models::Calibration;
-use storage::{CollectionName, Hit, PointId, ReleaseId, SearchRequest, VectorStore};
+use storage::{CollectionName, CollectionState, Hit, PointId, ReleaseId, SearchRequest, VectorStore};
 
 use crate::cells::CellTable;
 use crate::exact::{LevelMatches, Scored};
@@ -61,26 +61,56 @@ impl Searcher {
         &self.model
     }
 
-    /// Checks that every collection is complete: each level has a point for every cell.
+    /// Checks that nothing is missing: each level has a point for every cell, and the load of the reference images was finished.
     ///
     /// # Errors
     /// [`Error::IncompleteCollection`] naming the collection, or those of the store.
     pub async fn check(&self) -> Result<()> {
+        self.check_levels().await?;
+        let collection = CollectionName::references(&self.release);
+        let info = self.store.collection(&collection).await?;
+        let found = usize::try_from(info.points).unwrap_or(usize::MAX);
+        self.require(
+            &collection,
+            info.state == CollectionState::Complete && found > 0,
+            found.max(1),
+            found,
+        )
+    }
+
+    /// Checks that each level has a point for every cell.
+    ///
+    /// # Errors
+    /// [`Error::IncompleteCollection`] naming the collection, or those of the store.
+    pub async fn check_levels(&self) -> Result<()> {
         for level in 0..self.model.cells.depth() {
             let collection = CollectionName::level(&self.release, level);
-            let found = usize::try_from(self.store.count(&collection, None).await?).unwrap_or(usize::MAX);
+            let info = self.store.collection(&collection).await?;
+            let found = usize::try_from(info.points).unwrap_or(usize::MAX);
             let expected = self.model.cells.level(level).len();
-            if found != expected {
-                let (release, collection) = (self.release.to_string(), collection.to_string());
-                return Err(Error::IncompleteCollection {
-                    release,
-                    collection,
-                    expected,
-                    found,
-                });
-            }
+            let complete = info.state == CollectionState::Complete && found == expected;
+            self.require(&collection, complete, expected, found)?;
         }
         Ok(())
+    }
+
+    fn require(
+        &self,
+        collection: &CollectionName,
+        complete: bool,
+        expected: usize,
+        found: usize,
+    ) -> Result<()> {
+        if complete {
+            return Ok(());
+        }
+        let (release, collection) = (self.release.to_string(), collection.to_string());
+        Err(Error::IncompleteCollection {
+            release,
+            collection,
+            expected,
+            found,
+        })
     }
 
     /// The answers to unit visual embeddings, in their order.

@@ -46,7 +46,7 @@ async fn the_store_answers_as_exact_inference_does() {
         cannot_tell_below: 0.1,
     };
     let searcher = Searcher::new(release, store, world.search_model(calibration));
-    searcher.check().await.unwrap();
+    searcher.check_levels().await.unwrap();
     let exact = world.exact();
     for scoring in [Scoring::Probability, Scoring::Cosine] {
         for searched in [9, usize::MAX] {
@@ -91,7 +91,7 @@ async fn a_store_that_lacks_cells_is_refused() {
         .unwrap();
     let searcher = Searcher::new(release, store, world.search_model(Calibration::default()));
     assert!(matches!(
-        searcher.check().await,
+        searcher.check_levels().await,
         Err(Error::IncompleteCollection { .. })
     ));
 

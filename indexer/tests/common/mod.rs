@@ -73,13 +73,13 @@ impl World {
     /// A world whose manifest also names a file that is absent, one that is cut short and one that is no image.
     pub fn with_bad_photos() -> Self {
         let mut world = Self::fresh(1);
-        let bytes = std::fs::read(world.dataset.image_path(0)).unwrap();
-        std::fs::write(
+        let bytes = fs_err::read(world.dataset.image_path(0)).unwrap();
+        fs_err::write(
             world.dataset.root().join("truncated.jpg"),
             &bytes[..bytes.len() / 3],
         )
         .unwrap();
-        std::fs::write(world.dataset.root().join("text.jpg"), "not an image").unwrap();
+        fs_err::write(world.dataset.root().join("text.jpg"), "not an image").unwrap();
         let mut photos = world.dataset.photos().to_vec();
         for (index, name) in ["absent.jpg", "truncated.jpg", "text.jpg"].iter().enumerate() {
             photos[index].path = PathBuf::from(name);

@@ -73,9 +73,7 @@ impl Heads {
     /// (`[heads, queries, keys]`); otherwise it is room for one head.
     pub(crate) fn attend(
         self,
-        queries: Tokens<'_>,
-        keys: Tokens<'_>,
-        values: Tokens<'_>,
+        [queries, keys, values]: [Tokens<'_>; 3],
         mut out: TokensMut<'_>,
         shares: &mut [f32],
         keep: bool,

@@ -357,7 +357,7 @@ impl LatentShape {
             count: counts.queries,
         };
         self.heads()
-            .attend(asked, keys, values, out, &mut s.shares, keep, cores);
+            .attend([asked, keys, values], out, &mut s.shares, keep, cores);
     }
 
     /// Gradients of queries, context and parameters.

@@ -182,7 +182,7 @@ impl AttentionShape {
             count: tokens,
         };
         self.heads()
-            .attend(queries, keys, values, out, &mut scratch.shares, keep, cores);
+            .attend([queries, keys, values], out, &mut scratch.shares, keep, cores);
     }
 
     fn backward(&self, tokens: usize, x: &[f32], flat: &[f32], gradient: &[f32]) -> (Vec<f32>, Vec<f32>) {

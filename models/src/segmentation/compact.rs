@@ -283,13 +283,7 @@ impl CompactSegmenter {
                 let count = &mut counts[usize::from(map.get_pixel(x, y)[0])];
                 *count = count.saturating_add(1);
             }
-            let mut best = 0;
-            for id in 1..256 {
-                if counts[id] > counts[best] {
-                    best = id;
-                }
-            }
-            index_of[best]
+            index_of[greatest(&counts)]
         };
         let per_map = |map: &GrayImage| {
             self.corners()
@@ -402,7 +396,8 @@ fn names(layer: usize) -> [String; 5] {
     ["norm1", "attention", "norm2", "up", "down"].map(|part| format!("segmenter.layers.{layer}.{part}"))
 }
 
-fn greatest(row: &[f32]) -> usize {
+/// Index of the greatest value, the first of equals.
+fn greatest<T: PartialOrd>(row: &[T]) -> usize {
     let mut best = 0;
     for (index, value) in row.iter().enumerate() {
         if *value > row[best] {
@@ -420,8 +415,8 @@ fn look_round(square: &RgbImage, left: usize, top: usize, block: usize, values: 
         let x = (left + index % across).saturating_sub(CONTEXT).min(last);
         let y = (top + index / across).saturating_sub(CONTEXT).min(last);
         let pixel = square.get_pixel(x as u32, y as u32);
-        for channel in 0..3 {
-            values[channel] = (f32::from(pixel[channel]) / 255.0 - MEAN[channel]) / STD[channel];
+        for (channel, value) in values.iter_mut().enumerate() {
+            *value = (f32::from(pixel[channel]) / 255.0 - MEAN[channel]) / STD[channel];
         }
     }
 }

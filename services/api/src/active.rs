@@ -88,7 +88,7 @@ async fn follow(opener: Opener, poll: Duration, mut seen: u64, sender: watch::Se
         if sender.borrow().problem.is_some() {
             unopened_for += 1;
         }
-        if changes == seen && (unopened_for == 0 || unopened_for % RETRY_EVERY != 0) {
+        if changes == seen && (unopened_for == 0 || !unopened_for.is_multiple_of(RETRY_EVERY)) {
             continue;
         }
         match switch(&opener, &sender).await {
