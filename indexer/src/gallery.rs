@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use datasets::{Dataset, DecodeLimits};
 use geocells::{GeocellId, Hierarchy};
@@ -80,8 +80,12 @@ pub(crate) async fn load(
     let mut report = GalleryReport::default();
     let mut ids = BTreeSet::new();
     let total = gallery.dataset.len();
+    let mut pending = Pending::default();
     for start in (0..total).step_by(gallery.batch) {
-        target.go_on(Stage::References)?;
+        if let Err(stopped) = target.go_on(Stage::References) {
+            pending.write(target, &collection, &mut report).await?;
+            return Err(stopped);
+        }
         let rows = start..(start + gallery.batch).min(total);
         let started = Instant::now();
         let read: Vec<_> = rows
@@ -101,10 +105,14 @@ pub(crate) async fn load(
         }
         let fresh = without_loaded(target, &collection, fresh, &mut ids, &mut report).await?;
         for chunk in chunks(fresh) {
-            encode_and_load(target, gallery, &collection, chunk, &mut ids, &mut report).await?;
+            encode(gallery, chunk, &mut pending, &mut ids, &mut report).await?;
+            if pending.is_due() {
+                pending.write(target, &collection, &mut report).await?;
+            }
         }
         target.tell(Stage::References, rows.end, total);
     }
+    pending.write(target, &collection, &mut report).await?;
     if ids.is_empty() {
         let reason = report
             .skipped
@@ -228,11 +236,57 @@ async fn without_loaded(
     Ok(missing)
 }
 
-async fn encode_and_load(
-    target: Target<'_>,
+/// Encoded reference images that are not written yet. Every write is made durable, which costs the same for one image as for
+/// many, so they are written together.
+#[derive(Default)]
+struct Pending {
+    points: Vec<Point>,
+    records: Vec<ReferenceImage>,
+    since: Option<Instant>,
+}
+
+impl Pending {
+    /// Images written together, at most about this many.
+    const ENOUGH: usize = 1024;
+    /// Work that a kill may cost, where encoding is slow.
+    const LONGEST: Duration = Duration::from_secs(10);
+
+    fn push(&mut self, point: Point, record: ReferenceImage) {
+        self.since.get_or_insert_with(Instant::now);
+        self.points.push(point);
+        self.records.push(record);
+    }
+
+    fn is_due(&self) -> bool {
+        self.points.len() >= Self::ENOUGH || self.since.is_some_and(|since| since.elapsed() >= Self::LONGEST)
+    }
+
+    async fn write(
+        &mut self,
+        target: Target<'_>,
+        collection: &CollectionName,
+        report: &mut GalleryReport,
+    ) -> Result<()> {
+        let Pending { points, records, .. } = std::mem::take(self);
+        if points.is_empty() {
+            return Ok(());
+        }
+        let started = Instant::now();
+        target.store.upsert(collection, points).await?;
+        target
+            .catalog
+            .insert_reference_images(target.release, &records)
+            .await?;
+        report.load_seconds += started.elapsed().as_secs_f64();
+        Ok(())
+    }
+}
+
+/// Decodes and encodes photos; they wait in `pending` to be written.
+async fn encode(
     gallery: &Gallery<'_>,
-    collection: &CollectionName,
     candidates: Vec<Candidate>,
+    pending: &mut Pending,
     ids: &mut BTreeSet<Uuid>,
     report: &mut GalleryReport,
 ) -> Result<()> {
@@ -284,23 +338,14 @@ async fn encode_and_load(
         .map_err(|_| Error::Interrupted)??;
     report.encode_seconds += started.elapsed().as_secs_f64();
 
-    let started = Instant::now();
-    let points = kept.iter().zip(encoded).map(|(candidate, encoded)| {
-        let mut point = Point::new(candidate.image.id, [(references::VISUAL, encoded.embedding)]);
-        point.payload = references::payload(&candidate.image, &candidate.path);
-        point
-    });
-    target.store.upsert(collection, points.collect()).await?;
-    let records: Vec<ReferenceImage> = kept.into_iter().map(|candidate| candidate.image).collect();
-    target
-        .catalog
-        .insert_reference_images(target.release, &records)
-        .await?;
-    for record in &records {
-        ids.insert(record.id);
-        report.outside += usize::from(record.geocell.is_none());
+    for (candidate, encoded) in kept.into_iter().zip(encoded) {
+        let Candidate { image, path, .. } = candidate;
+        let mut point = Point::new(image.id, [(references::VISUAL, encoded.embedding)]);
+        point.payload = references::payload(&image, &path);
+        ids.insert(image.id);
+        report.encoded += 1;
+        report.outside += usize::from(image.geocell.is_none());
+        pending.push(point, image);
     }
-    report.encoded += records.len();
-    report.load_seconds += started.elapsed().as_secs_f64();
     Ok(())
 }
