@@ -1,4 +1,5 @@
 //! What goes in wrong comes back as an error that names the file and the remedy, with nothing half-written.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! `geosurge partition`, as a user runs it.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! From photographs to answers through the command alone, on a tiny planet.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod support;
 
