@@ -33,7 +33,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Parser)]
 #[command(name = "geosurge", version, max_term_width = 110, propagate_version = true)]
 struct Command {
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Settings of every command")]
     settings: settings::Flags,
     #[command(subcommand)]
     subcommand: Sub,

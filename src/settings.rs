@@ -14,48 +14,19 @@ const DEFAULT_LOG: &str = "warn,qdrant_edge=error";
 #[derive(Args)]
 pub struct Flags {
     /// Settings file; `geosurge.toml` in the working directory is read when it exists
-    #[arg(
-        long,
-        global = true,
-        help_heading = "Settings of every command",
-        value_name = "FILE",
-        env = "GEOSURGE_SETTINGS"
-    )]
+    #[arg(long, global = true, value_name = "FILE", env = "GEOSURGE_SETTINGS")]
     settings: Option<PathBuf>,
     /// Folder of runs, checkpoints, vectors and the catalog [default: geosurge-data]
-    #[arg(
-        long,
-        global = true,
-        help_heading = "Settings of every command",
-        value_name = "DIR",
-        env = "GEOSURGE_DATA_DIR"
-    )]
+    #[arg(long, global = true, value_name = "DIR", env = "GEOSURGE_DATA_DIR")]
     data_dir: Option<PathBuf>,
     /// Log level or filter, such as `info` or `geosurge_indexer=debug` [default: warn,qdrant_edge=error]
-    #[arg(
-        long,
-        global = true,
-        help_heading = "Settings of every command",
-        value_name = "FILTER",
-        env = "GEOSURGE_LOG"
-    )]
+    #[arg(long, global = true, value_name = "FILTER", env = "GEOSURGE_LOG")]
     log: Option<String>,
     /// Write logs as JSON lines
-    #[arg(
-        long,
-        global = true,
-        help_heading = "Settings of every command",
-        env = "GEOSURGE_LOG_JSON"
-    )]
+    #[arg(long, global = true, env = "GEOSURGE_LOG_JSON")]
     log_json: bool,
     /// Address that `serve` and `demo` listen on [default: 127.0.0.1:8080]
-    #[arg(
-        long,
-        global = true,
-        help_heading = "Settings of every command",
-        value_name = "ADDRESS",
-        env = "GEOSURGE_LISTEN"
-    )]
+    #[arg(long, global = true, value_name = "ADDRESS", env = "GEOSURGE_LISTEN")]
     listen: Option<SocketAddr>,
 }
 
