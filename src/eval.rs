@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use datasets::Dataset;
+use models::Crops;
 use trainer::{EvaluationOptions, EvaluationReport};
 
 use crate::device::DeviceKind;
@@ -17,6 +18,9 @@ pub struct Args {
     checkpoint: PathBuf,
     /// Dataset folder or manifest; use photographs that the checkpoint was not trained on
     dataset: PathBuf,
+    /// Encode ten views of each photograph (corners, centre, mirror images) and average them, as the field's benchmarks do
+    #[arg(long)]
+    ten_crop: bool,
     /// Where to compute
     #[arg(long, value_enum, default_value_t = DeviceKind::Auto)]
     device: DeviceKind,
@@ -30,6 +34,7 @@ pub fn run(args: &Args, _settings: &Settings) -> Result<()> {
     let options = EvaluationOptions {
         photos: None,
         device: args.device.open()?,
+        crops: if args.ten_crop { Crops::Ten } else { Crops::One },
     };
     let cancel = interrupt::flag()?;
     let bar = Bar::new(args.json);
@@ -50,8 +55,9 @@ pub fn run(args: &Args, _settings: &Settings) -> Result<()> {
 
 fn print(report: &EvaluationReport) {
     output::line(format!(
-        "{} photographs, {:.1} % of them inside a finest geocell",
+        "{} photographs{}, {:.1} % of them inside a finest geocell",
         report.photos,
+        if report.crops > 1 { " in ten crops each" } else { "" },
         report.coverage * 100.0
     ));
     output::line(output::accuracy_table(&[

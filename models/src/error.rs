@@ -56,6 +56,14 @@ pub enum Error {
         /// What the reader said.
         reason: String,
     },
+    /// Published weights, or a file beside them, that cannot be used as they are.
+    #[error("{}: {reason}", path.display())]
+    Published {
+        /// The file, or the published model's folder.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        reason: String,
+    },
     /// A parameter asked for by a name that the model does not have.
     #[error("no parameter is named '{0}'")]
     UnknownParameter(String),

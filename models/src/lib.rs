@@ -19,7 +19,9 @@ mod model;
 pub mod ops;
 mod parameters;
 mod path_embeddings;
+mod precision;
 mod preprocessing;
+pub mod published;
 mod resample;
 pub mod segmentation;
 mod vision;
@@ -28,7 +30,7 @@ mod visual;
 pub use calibration::Calibration;
 pub use checkpoint::{Checkpoint, CheckpointContents, FORMAT_VERSION, Provenance};
 pub use config::{Activation, FusionConfig, ModelConfig, Palette, Stream, VisionConfig};
-pub use encoder::{Encoded, Encoder, SegmenterChoice, Timings};
+pub use encoder::{Crops, Encoded, Encoder, SegmenterChoice, Timings};
 pub use error::{Error, Result};
 pub use fusion::SemanticFusion;
 pub use geographic::GeographicEmbeddings;
@@ -36,7 +38,9 @@ pub use labels::{CLASSES, Labels, UNLABELLED};
 pub use model::Model;
 pub use parameters::{Init, ParameterSpec, Parameters};
 pub use path_embeddings::{PathEmbeddings, PathLevel};
+pub use precision::Precision;
 pub use preprocessing::Preprocessor;
+pub use published::{PublishedTower, TowerOrigin};
 pub use segmentation::{
     BlockTargets, CompactConfig, CompactInput, CompactSegmenter, NoSegmenter, Precomputed, Segmenter, View,
 };

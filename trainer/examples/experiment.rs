@@ -79,6 +79,7 @@ fn main() -> Anything {
         &EvaluationOptions {
             photos: Some(held_out),
             device: Device::Cpu,
+            crops: models::Crops::One,
         },
         &show,
         &cancel,

@@ -49,6 +49,7 @@ fn a_tiny_planet_is_learnt_and_judged() {
         let options = EvaluationOptions {
             photos,
             device: Device::Cpu,
+            crops: models::Crops::One,
         };
         evaluate(
             &run.checkpoint(),
