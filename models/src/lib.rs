@@ -24,6 +24,7 @@ mod resample;
 pub mod segmentation;
 mod vision;
 mod visual;
+mod weights;
 
 pub use calibration::Calibration;
 pub use checkpoint::{Checkpoint, CheckpointContents, FORMAT_VERSION, Provenance};
@@ -39,9 +40,11 @@ pub use path_embeddings::{PathEmbeddings, PathLevel};
 pub use preprocessing::Preprocessor;
 pub use segmentation::{
     BlockTargets, CompactConfig, CompactInput, CompactSegmenter, NoSegmenter, Precomputed, Segmenter, View,
+    open_published, published_layout,
 };
 pub use vision::VisionTower;
 pub use visual::VisualEncoder;
+pub use weights::PublishedWeights;
 
 /// Where tensors live; candle's type, so that other rooms need not name candle.
 pub use candle_core::Device;
