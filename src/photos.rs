@@ -24,6 +24,23 @@ pub fn find(sources: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// The same files, each once, by its absolute path; without those in `out`, which would be maps that an earlier run wrote.
+pub fn distinct(files: &[PathBuf], out: &Path) -> Result<Vec<PathBuf>> {
+    let out = fs_err::canonicalize(out).ok();
+    let mut seen = std::collections::BTreeSet::new();
+    let mut kept = Vec::with_capacity(files.len());
+    for file in files {
+        // One that is not there is told later, with the others that cannot be read.
+        let file = fs_err::canonicalize(file).unwrap_or_else(|_| file.clone());
+        let is_ours = out.as_ref().is_some_and(|out| file.starts_with(out));
+        if !is_ours && seen.insert(file.clone()) {
+            kept.push(file);
+        }
+    }
+    ensure!(!kept.is_empty(), "there is no photograph outside of the output folder");
+    Ok(kept)
+}
+
 fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     let mut entries: Vec<PathBuf> = fs_err::read_dir(folder)?
         .map(|entry| entry.map(|e| e.path()))

@@ -109,7 +109,7 @@ pub enum Error {
         found: String,
     },
     /// No room.
-    #[error("the disk of {} is full: {needed} more bytes are needed and {free} are free; make room, or choose another folder with --models-dir", folder.display())]
+    #[error("the disk of {} is full: {needed} more bytes are needed and {free} are free; make room, or choose another folder with --data-dir", folder.display())]
     DiskFull {
         /// The folder.
         folder: PathBuf,

@@ -111,6 +111,8 @@ pub enum Activation {
     Gelu,
     /// The tanh approximation of `Gelu`.
     GeluTanh,
+    /// `max(x, 0)`.
+    Relu,
 }
 
 pub(crate) const CLIP_MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];

@@ -56,11 +56,11 @@ pub enum Error {
         /// What the reader said.
         reason: String,
     },
-    /// Published weights, or a file beside them, that cannot be used as they are.
-    #[error("{}: {reason}", path.display())]
+    /// A file or directory of a published model that cannot be used.
+    #[error("{}: {reason}", file.display())]
     Published {
-        /// The file, or the published model's folder.
-        path: PathBuf,
+        /// The file or directory.
+        file: PathBuf,
         /// What is wrong and what to do.
         reason: String,
     },

@@ -26,6 +26,7 @@ mod resample;
 pub mod segmentation;
 mod vision;
 mod visual;
+mod weights;
 
 pub use calibration::Calibration;
 pub use checkpoint::{Checkpoint, CheckpointContents, FORMAT_VERSION, Provenance};
@@ -43,9 +44,11 @@ pub use preprocessing::Preprocessor;
 pub use published::{PublishedTower, TowerOrigin};
 pub use segmentation::{
     BlockTargets, CompactConfig, CompactInput, CompactSegmenter, NoSegmenter, Precomputed, Segmenter, View,
+    open_published, published_layout,
 };
 pub use vision::VisionTower;
 pub use visual::VisualEncoder;
+pub use weights::PublishedWeights;
 
 /// Where tensors live; candle's type, so that other rooms need not name candle.
 pub use candle_core::Device;

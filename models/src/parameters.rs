@@ -216,6 +216,15 @@ impl Parameters {
         specs.iter().try_for_each(|spec| file.check(spec))
     }
 
+    /// Parameters whose values come from elsewhere, none of them trained.
+    pub(crate) fn frozen(
+        specs: Vec<ParameterSpec>,
+        device: &Device,
+        value: impl FnMut(&ParameterSpec) -> Result<Tensor>,
+    ) -> Result<Self> {
+        Ok(Self::build(specs, device, value)?.freeze())
+    }
+
     fn build(
         specs: Vec<ParameterSpec>,
         device: &Device,

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor, safetensors};
-use geosurge_models::ops::{LatentAttention, MapSizes, MapTokens, Mlp, MlpNames, Residual};
+use geosurge_models::ops::{LatentAttention, MapTokens, Mlp, MlpNames, Residual};
 use geosurge_models::{
     FusionConfig, Labels, ModelConfig, Palette, ParameterSpec, Parameters, SemanticFusion, Stream,
 };

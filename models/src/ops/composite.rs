@@ -47,6 +47,7 @@ pub(crate) fn activation(x: &Tensor, activation: Activation) -> Result<Tensor> {
         Activation::QuickGelu => (x * candle_nn::ops::sigmoid(&(x * 1.702)?)?)?,
         Activation::Gelu => x.gelu_erf()?,
         Activation::GeluTanh => x.gelu()?,
+        Activation::Relu => x.relu()?,
     })
 }
 

@@ -143,6 +143,7 @@ fn name_of(activation: Activation) -> &'static str {
         Activation::QuickGelu => "quick_gelu",
         Activation::Gelu => "gelu",
         Activation::GeluTanh => "gelu_tanh",
+        Activation::Relu => "relu",
     }
 }
 

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{CONFIG, PublishedWeights, bad, layout_clip, layout_oneformer, layout_segformer, read_tree};
-use crate::Result;
+use super::{CONFIG, bad, layout_clip, layout_segmenter, read_tree};
+use crate::{PublishedWeights, Result};
 
 /// The kinds of published models that are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -62,8 +62,8 @@ impl Layout {
         let tree = read_tree(&path)?;
         match tree["model_type"].as_str() {
             Some("clip" | "clip_vision_model") => layout_clip::layout(folder, &tree),
-            Some("oneformer") => layout_oneformer::layout(&path, &tree),
-            Some("segformer") => layout_segformer::layout(&path, &tree),
+            Some("oneformer") => layout_segmenter::layout(folder, Family::OneFormer),
+            Some("segformer") => layout_segmenter::layout(folder, Family::SegFormer),
             Some(other) => Err(bad(
                 &path,
                 format!("describes a model of type '{other}'; clip, clip_vision_model, oneformer and segformer are known"),
@@ -203,40 +203,37 @@ pub fn verify(folder: &Path) -> Result<Verification> {
     let (mut missing, mut misshapen) = (Vec::new(), Vec::new());
     // A half of CLIP is whole: its text model is optional, but not a part of it.
     for (name, expected) in &layout.tensors {
-        match weights.tensors().get(name) {
+        match weights.shape(name) {
             None if expected.optional => {}
             None => missing.push(name.clone()),
-            Some(found) if found.shape != expected.shape => misshapen.push(Misshapen {
+            Some(found) if found != expected.shape => misshapen.push(Misshapen {
                 name: name.clone(),
                 expected: expected.shape.clone(),
-                found: found.shape.clone(),
+                found,
             }),
             Some(_) => {}
         }
     }
-    let extra = weights
-        .tensors()
-        .keys()
-        .filter(|name| !layout.tensors.contains_key(*name))
-        .cloned()
-        .collect();
+    let (mut extra, mut parameters) = (Vec::new(), 0);
+    for name in weights.names() {
+        if !layout.tensors.contains_key(name) {
+            extra.push(name.to_owned());
+        }
+        let shape = weights.shape(name).unwrap_or_default();
+        parameters += shape.iter().map(|side| *side as u64).product::<u64>();
+    }
     let mut bytes = 0;
     for file in weights.files() {
         bytes += fs_err::metadata(file)?.len();
     }
     Ok(Verification {
         family: layout.family,
-        tensors: weights.tensors().len(),
+        tensors: weights.names().count(),
         needed: layout.needed(),
-        parameters: weights
-            .tensors()
-            .values()
-            .map(|facts| facts.shape.iter().map(|side| *side as u64).product::<u64>())
-            .sum(),
+        parameters,
         bytes,
         files: weights
             .files()
-            .iter()
             .map(|file| file.file_name().unwrap_or_default().to_string_lossy().into_owned())
             .collect(),
         pickle: weights.is_pickle(),

@@ -6,8 +6,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::layout::{Collector, Family, Layout};
-use super::{ClipVisionConfig, PublishedWeights};
-use crate::Result;
+use super::ClipVisionConfig;
+use crate::{PublishedWeights, Result};
 
 /// A transformer's sizes.
 struct Sizes {
@@ -94,5 +94,5 @@ fn text_sizes(tree: &Value) -> Text {
 
 /// Whether the weights have any part of the text model: then they must have all of it.
 fn is_whole_model(folder: &Path) -> bool {
-    PublishedWeights::open(folder).is_ok_and(|weights| weights.tensors().keys().any(|name| name.starts_with("text_model.")))
+    PublishedWeights::open(folder).is_ok_and(|weights| weights.names().any(|name| name.starts_with("text_model.")))
 }

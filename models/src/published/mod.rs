@@ -2,25 +2,24 @@
 //!
 //! A published model is a folder: `config.json` with its shape, `preprocessor_config.json` with what it wants to see, and
 //! its tensors as `model.safetensors`, as shards with `model.safetensors.index.json`, or as `pytorch_model.bin`.
-//! [`PublishedWeights`] reads the tensors of any of them, [`PublishedTower`] is a CLIP vision tower,
+//! [`crate::PublishedWeights`] reads the tensors of any of them, [`PublishedTower`] is a CLIP vision tower,
 //! and [`verify`] holds a folder against the layout that its configuration implies.
 
 mod clip_config;
 mod layout;
 mod layout_clip;
-mod layout_oneformer;
-mod layout_segformer;
+mod layout_segmenter;
 mod preprocessor_config;
 mod tower;
-mod weights;
 
 pub use clip_config::ClipVisionConfig;
 pub use layout::{Expected, Family, Layout, Misshapen, Verification, verify};
 pub use preprocessor_config::PublishedPreprocessing;
 pub use tower::{PublishedTower, TowerOrigin};
-pub use weights::{PublishedWeights, TensorFacts};
 
 use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
 
 use crate::{Error, Result};
 
@@ -29,10 +28,24 @@ pub const CONFIG: &str = "config.json";
 /// The file that tells what a published model wants to see.
 pub const PREPROCESSOR: &str = "preprocessor_config.json";
 
+/// What tells a published folder from others: the digest of its `config.json` and of its weights' names and lengths, 16
+/// hexadecimal digits. Weights are not read.
+///
+/// # Errors
+/// A folder without configuration or weights.
+pub fn fingerprint(folder: &Path) -> Result<String> {
+    let mut hash = Sha256::new_with_prefix(fs_err::read(folder.join(CONFIG))?);
+    for file in crate::PublishedWeights::open(folder)?.files() {
+        hash.update(file.file_name().unwrap_or_default().as_encoded_bytes());
+        hash.update(fs_err::metadata(file)?.len().to_le_bytes());
+    }
+    Ok(hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 /// An error about a published folder or file.
 fn bad(path: &Path, reason: impl Into<String>) -> Error {
     Error::Published {
-        path: path.to_owned(),
+        file: path.to_owned(),
         reason: reason.into(),
     }
 }

@@ -7,15 +7,14 @@ use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{CONFIG, ClipVisionConfig, PREPROCESSOR, PublishedPreprocessing, PublishedWeights, bad};
+use super::{CONFIG, ClipVisionConfig, PREPROCESSOR, PublishedPreprocessing, bad};
 use crate::config::ModelConfig;
-use crate::{Error, ParameterSpec, Parameters, Result, VisionTower};
+use crate::{Error, ParameterSpec, Parameters, PublishedWeights, Result, VisionTower};
 
 /// Before every name of the tower, in a whole CLIP model's file and in that of its vision model alone.
 const PREFIX: &str = "vision_model.";
 
 /// A published CLIP vision tower: its shape, what it wants to see, and its tensors.
-#[derive(Debug)]
 pub struct PublishedTower {
     folder: PathBuf,
     config: ClipVisionConfig,
@@ -56,7 +55,7 @@ impl PublishedTower {
             ));
         }
         let weights = PublishedWeights::open(&folder)?;
-        let prefix = if weights.tensors().keys().any(|name| name.starts_with(PREFIX)) {
+        let prefix = if weights.names().any(|name| name.starts_with(PREFIX)) {
             PREFIX
         } else {
             ""
@@ -128,13 +127,16 @@ impl PublishedTower {
     /// The published values of a parameter, `None` for one that is not the tower's.
     ///
     /// # Errors
-    /// As [`PublishedWeights::tensor`].
+    /// As [`PublishedWeights::read`].
     pub fn tensor(&self, spec: &ParameterSpec, device: &Device) -> Result<Option<Tensor>> {
         match spec.name.strip_prefix(PREFIX) {
             None => Ok(None),
             Some(rest) => {
-                let name = format!("{}{rest}", self.prefix);
-                self.weights.tensor(&name, &spec.shape, device).map(Some)
+                let spec = ParameterSpec {
+                    name: format!("{}{rest}", self.prefix),
+                    ..spec.clone()
+                };
+                self.weights.tensor(&spec, device).map(Some)
             }
         }
     }
@@ -190,26 +192,22 @@ impl PublishedTower {
 
     fn check_shapes(&self) -> Result<()> {
         let config = self.adopt(ModelConfig::paper(), 0);
-        for spec in VisionTower::specs(&config) {
+        let mut specs = VisionTower::specs(&config);
+        for spec in &mut specs {
             let rest = spec.name.strip_prefix(PREFIX).unwrap_or(&spec.name);
-            let name = format!("{}{rest}", self.prefix);
-            let facts = self.weights.tensors().get(&name).ok_or_else(|| {
-                bad(
-                    &self.folder,
-                    format!("tensor '{name}' is missing; the weights are not those of the CLIP vision tower that {CONFIG} describes (`geosurge models verify` lists all of it)"),
-                )
-            })?;
-            if facts.shape != spec.shape {
-                return Err(bad(
-                    &self.folder,
-                    format!(
-                        "tensor '{name}' has shape {:?} where {CONFIG} means {:?}; the files belong to different models (`geosurge models verify` lists all of it)",
-                        facts.shape, spec.shape
-                    ),
-                ));
-            }
+            spec.name = format!("{}{rest}", self.prefix);
         }
-        Ok(())
+        self.weights.check(&specs)
+    }
+}
+
+impl std::fmt::Debug for PublishedTower {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("PublishedTower")
+            .field("folder", &self.folder)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
     }
 }
 
