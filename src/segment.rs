@@ -1,5 +1,6 @@
 //! `geosurge segment`: ADE20K maps of photographs, with colour overlays.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -56,6 +57,11 @@ pub fn run(args: &Args, settings: &Settings) -> Result<()> {
         Some(dataset) => (0..dataset.len()).map(|index| dataset.image_path(index)).collect(),
         None => photos::find(&args.photos)?,
     };
+    // Told as they were named; worked with by paths that mean the same in another folder.
+    let given: BTreeMap<PathBuf, PathBuf> = files
+        .iter()
+        .map(|file: &PathBuf| Ok((std::path::absolute(file)?, file.clone())))
+        .collect::<std::io::Result<_>>()?;
     let files = photos::distinct(&files, &args.out)?;
     let chosen = Chosen::open(args, settings)?;
     let options = MappingOptions {
@@ -76,14 +82,15 @@ pub fn run(args: &Args, settings: &Settings) -> Result<()> {
     bar.finish();
     for done in &report.done {
         if args.json {
-            output::json(&told(done, &args.out))?;
+            output::json(&told(done, given.get(&done.file).unwrap_or(&done.file), &args.out))?;
         }
     }
     for unmapped in &report.failed {
         eprintln!("error: {}", unmapped.message);
         if args.json {
             let error = json!({ "code": unmapped.reason, "message": unmapped.message });
-            output::json(&json!({ "file": unmapped.file, "error": error }))?;
+            let file = given.get(&unmapped.file).unwrap_or(&unmapped.file);
+            output::json(&json!({ "file": file, "error": error }))?;
         }
     }
     if !args.json {
@@ -163,7 +170,7 @@ fn open_checkpoint(args: &Args, settings: &Settings) -> Result<Checkpoint> {
     })
 }
 
-fn told(done: &Done, out: &Path) -> serde_json::Value {
+fn told(done: &Done, file: &Path, out: &Path) -> serde_json::Value {
     let pixels = f64::from(done.width) * f64::from(done.height);
     let shares: serde_json::Map<String, serde_json::Value> = done
         .pixels
@@ -171,7 +178,7 @@ fn told(done: &Done, out: &Path) -> serde_json::Value {
         .filter_map(|(class, count)| Some((ade20k::name(*class)?.to_owned(), json!(*count as f64 / pixels))))
         .collect();
     json!({
-        "file": done.file,
+        "file": file,
         "map": out.join(&done.map),
         "overlay": done.overlay.as_ref().map(|overlay| out.join(overlay)),
         "classes": shares,

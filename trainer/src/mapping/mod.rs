@@ -215,14 +215,14 @@ pub fn map_photos(
 /// # Errors
 /// A manifest that cannot be written.
 pub fn list_maps(dataset: &Dataset, out: &Path, done: &[Done]) -> Result<usize> {
-    let root = fs_err::canonicalize(dataset.root())?;
-    let out = fs_err::canonicalize(out)?;
+    let root = std::path::absolute(dataset.root())?;
+    let out = std::path::absolute(out)?;
     let maps: std::collections::BTreeMap<&Path, &str> =
         done.iter().map(|done| (done.file.as_path(), done.map.as_str())).collect();
     let mut photos = dataset.photos().to_vec();
     let mut named = 0;
     for (index, photo) in photos.iter_mut().enumerate() {
-        let file = fs_err::canonicalize(dataset.image_path(index)).unwrap_or_default();
+        let file = std::path::absolute(dataset.image_path(index))?;
         if let Some(map) = maps.get(file.as_path()) {
             let map = out.join(map);
             photo.segmentation = Some(map.strip_prefix(&root).map_or(map.clone(), Path::to_path_buf));
