@@ -1,6 +1,6 @@
 //! Convolutions of images whose channels are the last dimension, for networks that are not trained here.
 
-use candle_core::{CpuStorage, CustomOp3, DType, Layout, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor};
 
 use super::matrix::{Cores, Old, View, ViewMut, multiply};
 use super::packed::values;
@@ -102,7 +102,7 @@ impl Convolution {
         let outputs = weight.dim(0)?;
         let bias = match parameters.get(&format!("{name}.bias")) {
             Ok(bias) => bias,
-            Err(_) => Tensor::zeros(outputs, DType::F32, weight.device())?,
+            Err(_) => Tensor::zeros(outputs, weight.dtype(), weight.device())?,
         };
         let weight = weight
             .permute([0, 2, 3, 1])?

@@ -1,6 +1,6 @@
 //! A linear layer with the nonlinearity after it, for networks that are not trained here.
 
-use candle_core::{CpuStorage, CustomOp3, DType, Layout, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor};
 
 use super::matrix::{Cores, Old, View, ViewMut, multiply};
 use super::packed::values;
@@ -37,7 +37,7 @@ impl Projection {
         let weight = weight.reshape((outputs, ()))?.contiguous()?;
         let bias = match bias {
             Some(bias) => bias.contiguous()?,
-            None => Tensor::zeros(outputs, DType::F32, weight.device())?,
+            None => Tensor::zeros(outputs, weight.dtype(), weight.device())?,
         };
         Ok(Self {
             weight,

@@ -1,6 +1,6 @@
 //! Swin's attention inside windows as one operation: `x + Wo · attention(norm(x)) + bo`, for networks that are not trained here.
 
-use candle_core::{CpuStorage, CustomOp3, D, DType, Layout, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp3, D, Layout, Shape, Tensor};
 
 use super::matrix::{Cores, Old, View, ViewMut, multiply};
 use super::packed::{Packed, take, values};
@@ -86,7 +86,7 @@ impl WindowAttention {
         let device = parameters.device();
         let biases: Vec<_> = parts
             .iter()
-            .map(|name| part(name, "bias").or_else(|_| Ok(Tensor::zeros(width, DType::F32, device)?)))
+            .map(|name| part(name, "bias").or_else(|_| Ok(Tensor::zeros(width, weights[0].dtype(), device)?)))
             .collect::<Result<_>>()?;
         let out = |kind: &str| parameters.get(&format!("{}.{kind}", names.out));
         let packed = Packed::new(vec![
@@ -161,7 +161,8 @@ impl WindowAttention {
         let scale = ((width / heads) as f64).powf(-0.5);
         let scores = (split(0)?.matmul(&split(1)?.t()?)? * scale)?.broadcast_add(&self.bias)?;
         let apart = self.shape.apart((rows, columns));
-        let apart = Tensor::from_vec(apart, (1, rows * columns, 1, tokens, tokens), x.device())?;
+        let apart = Tensor::from_vec(apart, (1, rows * columns, 1, tokens, tokens), x.device())?
+            .to_dtype(x.dtype())?;
         let scores = scores
             .reshape(&[batch, rows * columns, heads, tokens, tokens])?
             .broadcast_add(&apart)?
