@@ -92,6 +92,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<()> {
             photos: None,
             device,
             crops: retrieval::Crops::One,
+            segmenter: models::SegmenterChoice::Own,
         },
         &show,
         &cancel,

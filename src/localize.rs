@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::device::DeviceKind;
 use crate::progress::Bar;
+use crate::segmenter::SegmenterArg;
 use crate::settings::Settings;
 use crate::{output, photos, stores};
 
@@ -42,6 +43,8 @@ pub struct Args {
     /// Encode ten views of each photograph (corners, centre, mirror images) and average them: ten times the work
     #[arg(long)]
     ten_crop: bool,
+    #[command(flatten)]
+    segmenter: SegmenterArg,
     /// Where to compute
     #[arg(long, value_enum, default_value_t = DeviceKind::Auto)]
     device: DeviceKind,
@@ -58,13 +61,11 @@ enum ScoringKind {
 pub fn run(args: &Args, settings: &Settings) -> Result<()> {
     let files = photos::find(&args.photos)?;
     let device = args.device.open()?;
+    let segmenter = args.segmenter.open(settings, &device)?;
     let failed = stores::runtime()?.block_on(async {
         let stores = stores::open(settings).await?;
         let release = args.release.as_deref().map(str::parse).transpose()?;
-        let open = OpenOptions {
-            device,
-            ..OpenOptions::default()
-        };
+        let open = OpenOptions { device, segmenter };
         let localizer = Localizer::open(release.as_ref(), stores.vectors, stores.catalog, &open).await?;
         answer(args, &localizer, &files).await
     })?;

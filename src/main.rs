@@ -15,6 +15,7 @@ mod planet;
 mod progress;
 mod releases;
 mod segment;
+mod segmenter;
 mod serve;
 mod settings;
 mod stores;

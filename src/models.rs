@@ -72,7 +72,13 @@ pub fn run(args: &Args, settings: &Settings) -> Result<()> {
     }
 }
 
-fn pull(folder: &ModelsFolder, names: &[String], revision: &str, from: Option<&Path>, json: bool) -> Result<()> {
+fn pull(
+    folder: &ModelsFolder,
+    names: &[String],
+    revision: &str,
+    from: Option<&Path>,
+    json: bool,
+) -> Result<()> {
     let settings = HubSettings::read(|name| std::env::var(name).ok())?;
     let cancel = interrupt::flag()?;
     for name in names {
@@ -93,8 +99,16 @@ fn pull(folder: &ModelsFolder, names: &[String], revision: &str, from: Option<&P
         if json {
             output::json(&json!({ "name": name, "pulled": report, "verified": verification }))?;
         } else {
-            let commit = report.record.commit.as_deref().map_or(String::new(), |c| format!(" at {c}"));
-            let how = if report.was_here { "was here already" } else { "is here" };
+            let commit = report
+                .record
+                .commit
+                .as_deref()
+                .map_or(String::new(), |c| format!(" at {c}"));
+            let how = if report.was_here {
+                "was here already"
+            } else {
+                "is here"
+            };
             output::line(format!("{name}{commit} {how}: {}", report.folder.display()));
             tell(name, &verification);
         }
@@ -106,7 +120,9 @@ fn pull(folder: &ModelsFolder, names: &[String], revision: &str, from: Option<&P
 fn list(folder: &ModelsFolder, json: bool) -> Result<()> {
     let held = folder.list()?;
     let of = |name: &str| held.iter().find(|held| held.name == name);
-    let others = held.iter().filter(|held| KNOWN.iter().all(|known| known.name != held.name));
+    let others = held
+        .iter()
+        .filter(|held| KNOWN.iter().all(|known| known.name != held.name));
     if json {
         for known in KNOWN {
             output::json(&json!({ "name": known.name, "known": known, "here": of(known.name) }))?;
@@ -131,7 +147,12 @@ fn list(folder: &ModelsFolder, json: bool) -> Result<()> {
         table.add_row(cells.into_iter().chain([here(of(known.name))]));
     }
     for other in others {
-        let cells = [other.name.clone(), String::new(), "your own".to_owned(), String::new()];
+        let cells = [
+            other.name.clone(),
+            String::new(),
+            "your own".to_owned(),
+            String::new(),
+        ];
         table.add_row(cells.into_iter().chain([here(Some(other))]));
     }
     output::line(table);
@@ -148,7 +169,9 @@ fn check(folder: &ModelsFolder, models: &[String], json: bool) -> Result<()> {
     for name in models {
         let verification = verify(&folder.locate(name)?)?;
         if json {
-            output::json(&json!({ "name": name, "whole": verification.is_whole(), "verified": verification }))?;
+            output::json(
+                &json!({ "name": name, "whole": verification.is_whole(), "verified": verification }),
+            )?;
         } else {
             tell(name, &verification);
         }
@@ -158,7 +181,10 @@ fn check(folder: &ModelsFolder, models: &[String], json: bool) -> Result<()> {
     }
     match broken[..] {
         [] => Ok(()),
-        _ => bail!("{} not as config.json means it; pull again, or name the model's own config.json", broken.join(", ")),
+        _ => bail!(
+            "{} not as config.json means it; pull again, or name the model's own config.json",
+            broken.join(", ")
+        ),
     }
 }
 
@@ -174,7 +200,11 @@ fn refuse(name: &str, verification: &Verification) -> Result<()> {
 }
 
 fn tell(name: &str, found: &Verification) {
-    let kind = if found.pickle { ", a PyTorch pickle, of which nothing is executed" } else { "" };
+    let kind = if found.pickle {
+        ", a PyTorch pickle, of which nothing is executed"
+    } else {
+        ""
+    };
     output::line(format!(
         "{name}: {} with {} tensors ({} needed), {:.1} million values, {} in {}{kind}",
         found.family.name(),
@@ -187,7 +217,12 @@ fn tell(name: &str, found: &Verification) {
     let misshapen: Vec<String> = found
         .misshapen
         .iter()
-        .map(|tensor| format!("{} is {:?} and should be {:?}", tensor.name, tensor.found, tensor.expected))
+        .map(|tensor| {
+            format!(
+                "{} is {:?} and should be {:?}",
+                tensor.name, tensor.found, tensor.expected
+            )
+        })
         .collect();
     for (what, tensors) in [
         ("missing", &found.missing),
@@ -202,7 +237,10 @@ fn tell(name: &str, found: &Verification) {
             output::line(format!("    {tensor}"));
         }
         if tensors.len() > TOLD {
-            output::line(format!("    and {} more (--json names all)", tensors.len() - TOLD));
+            output::line(format!(
+                "    and {} more (--json names all)",
+                tensors.len() - TOLD
+            ));
         }
     }
     if found.is_whole() {

@@ -37,7 +37,10 @@ pub fn distinct(files: &[PathBuf], out: &Path) -> Result<Vec<PathBuf>> {
             kept.push(std::path::absolute(file)?);
         }
     }
-    ensure!(!kept.is_empty(), "there is no photograph outside of the output folder");
+    ensure!(
+        !kept.is_empty(),
+        "there is no photograph outside of the output folder"
+    );
     Ok(kept)
 }
 
@@ -77,8 +80,16 @@ mod tests {
             fs_err::write(file, b"").unwrap();
         }
         let again = dir.path().join("maps/../a.jpg");
-        assert_eq!(distinct(&[photo.clone(), map.clone(), again], &out).unwrap(), [photo]);
-        assert!(distinct(&[map], &out).unwrap_err().to_string().contains("outside"));
+        assert_eq!(
+            distinct(&[photo.clone(), map.clone(), again], &out).unwrap(),
+            [photo]
+        );
+        assert!(
+            distinct(&[map], &out)
+                .unwrap_err()
+                .to_string()
+                .contains("outside")
+        );
     }
 
     #[test]

@@ -54,7 +54,9 @@ pub struct Args {
 pub fn run(args: &Args, settings: &Settings) -> Result<()> {
     let dataset = args.dataset.as_ref().map(Dataset::open).transpose()?;
     let files = match &dataset {
-        Some(dataset) => (0..dataset.len()).map(|index| dataset.image_path(index)).collect(),
+        Some(dataset) => (0..dataset.len())
+            .map(|index| dataset.image_path(index))
+            .collect(),
         None => photos::find(&args.photos)?,
     };
     // Told as they were named; worked with by paths that mean the same in another folder.
@@ -82,7 +84,11 @@ pub fn run(args: &Args, settings: &Settings) -> Result<()> {
     bar.finish();
     for done in &report.done {
         if args.json {
-            output::json(&told(done, given.get(&done.file).unwrap_or(&done.file), &args.out))?;
+            output::json(&told(
+                done,
+                given.get(&done.file).unwrap_or(&done.file),
+                &args.out,
+            ))?;
         }
     }
     for unmapped in &report.failed {
@@ -101,13 +107,22 @@ pub fn run(args: &Args, settings: &Settings) -> Result<()> {
     }
     if !report.failed.is_empty() {
         let photos = report.failed.len() + report.done.len();
-        bail!("{} of {photos} photographs could not be read", report.failed.len());
+        bail!(
+            "{} of {photos} photographs could not be read",
+            report.failed.len()
+        );
     }
     Ok(())
 }
 
 /// Names the maps in the dataset's manifest once no shard has work left.
-fn list(args: &Args, dataset: &Dataset, files: &[PathBuf], options: &MappingOptions, report: &MappingReport) -> Result<()> {
+fn list(
+    args: &Args,
+    dataset: &Dataset,
+    files: &[PathBuf],
+    options: &MappingOptions,
+    report: &MappingReport,
+) -> Result<()> {
     let left = report.photos - report.mapped - report.failed.len();
     if left > 0 {
         if !args.json {
@@ -121,7 +136,10 @@ fn list(args: &Args, dataset: &Dataset, files: &[PathBuf], options: &MappingOpti
     let done = mapping::mapped(files, &args.out, &options.segmenter)?;
     let listed = mapping::list_maps(dataset, &args.out, &done)?;
     if !args.json {
-        output::line(format!("{listed} maps listed in the dataset {}", dataset.root().display()));
+        output::line(format!(
+            "{listed} maps listed in the dataset {}",
+            dataset.root().display()
+        ));
     }
     Ok(())
 }
@@ -142,9 +160,11 @@ impl Chosen {
         if folder.join("provenance.json").is_file() {
             return Self::of_checkpoint(&Checkpoint::open(&folder)?, args);
         }
-        let segmenter = models::open_published(&folder, &args.device.open()?)?;
-        let identity = format!("{} {}", segmenter.name(), models::published::fingerprint(&folder)?);
-        Ok(Self { segmenter, identity })
+        let segmenter = models::published::open_segmenter(&folder, &args.device.open()?)?;
+        Ok(Self {
+            identity: segmenter.name().to_owned(),
+            segmenter: Box::new(segmenter),
+        })
     }
 
     fn of_checkpoint(checkpoint: &Checkpoint, args: &Args) -> Result<Self> {
@@ -201,7 +221,10 @@ fn summary(args: &Args, segmenter: &str, report: &MappingReport) {
         totals[usize::from(*class)] += count;
     }
     let all: u64 = totals.iter().sum();
-    let mut present: Vec<(u8, u64)> = (0..=u8::MAX).zip(totals).filter(|(_, count)| *count > 0).collect();
+    let mut present: Vec<(u8, u64)> = (0..=u8::MAX)
+        .zip(totals)
+        .filter(|(_, count)| *count > 0)
+        .collect();
     present.sort_by_key(|(class, count)| (std::cmp::Reverse(*count), *class));
     let mut table = output::table(["class", "share of all pixels"], &[1]);
     for (class, count) in present.iter().take(TOLD) {

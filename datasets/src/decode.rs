@@ -61,7 +61,9 @@ fn to_rgb8(image: DynamicImage) -> RgbImage {
             .flat_map(|pixel| [pixel[0], pixel[1], pixel[2]].map(upper))
             .collect(),
         DynamicImage::ImageLuma16(pixels) => pixels.pixels().flat_map(|pixel| [upper(pixel[0]); 3]).collect(),
-        DynamicImage::ImageLumaA16(pixels) => pixels.pixels().flat_map(|pixel| [upper(pixel[0]); 3]).collect(),
+        DynamicImage::ImageLumaA16(pixels) => {
+            pixels.pixels().flat_map(|pixel| [upper(pixel[0]); 3]).collect()
+        }
         _ => return image.into_rgb8(),
     };
     RgbImage::from_raw(width, height, samples).unwrap_or_else(|| image.into_rgb8())

@@ -20,7 +20,10 @@ pub(crate) enum Announced {
 
 impl Announced {
     pub(crate) fn of_etag(etag: &str) -> Self {
-        let etag = etag.trim_start_matches("W/").trim_matches('"').to_ascii_lowercase();
+        let etag = etag
+            .trim_start_matches("W/")
+            .trim_matches('"')
+            .to_ascii_lowercase();
         let is_hexadecimal = etag.bytes().all(|byte| byte.is_ascii_hexdigit());
         match etag.len() {
             64 if is_hexadecimal => Self::Sha256(etag),

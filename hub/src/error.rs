@@ -10,7 +10,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// A name that is no `owner/model`.
-    #[error("'{0}' is no model's name; it is owner/model, such as openai/clip-vit-large-patch14-336, or a folder that exists")]
+    #[error(
+        "'{0}' is no model's name; it is owner/model, such as openai/clip-vit-large-patch14-336, or a folder that exists"
+    )]
     Name(String),
     /// A setting without meaning.
     #[error("{name} is '{value}': {reason}")]
@@ -49,7 +51,9 @@ pub enum Error {
         cache: PathBuf,
     },
     /// The hub wants a token, or another one.
-    #[error("{endpoint} refused {name} ({status}): the name is wrong, or the model is private or gated; accept its terms on its page and set HF_TOKEN to a token that may read it")]
+    #[error(
+        "{endpoint} refused {name} ({status}): the name is wrong, or the model is private or gated; accept its terms on its page and set HF_TOKEN to a token that may read it"
+    )]
     Refused {
         /// The model.
         name: String,
@@ -67,7 +71,9 @@ pub enum Error {
         endpoint: String,
     },
     /// The hub failed, and went on failing.
-    #[error("{endpoint} failed {attempts} times, at last with: {reason}; what arrived is kept: run the same command later to go on")]
+    #[error(
+        "{endpoint} failed {attempts} times, at last with: {reason}; what arrived is kept: run the same command later to go on"
+    )]
     Unavailable {
         /// The hub.
         endpoint: String,
@@ -85,7 +91,9 @@ pub enum Error {
         reason: String,
     },
     /// Nothing arrived for too long.
-    #[error("{endpoint} sent nothing for {seconds} s while {what} was fetched; what arrived is kept: run the same command later to go on")]
+    #[error(
+        "{endpoint} sent nothing for {seconds} s while {what} was fetched; what arrived is kept: run the same command later to go on"
+    )]
     Stalled {
         /// The hub.
         endpoint: String,
@@ -95,7 +103,9 @@ pub enum Error {
         seconds: u64,
     },
     /// A file arrived with another content than the hub announced.
-    #[error("{file} of {name} arrived damaged twice: its {digest} is {found} and the hub announced {expected}; a proxy may change files: try another network or HF_ENDPOINT")]
+    #[error(
+        "{file} of {name} arrived damaged twice: its {digest} is {found} and the hub announced {expected}; a proxy may change files: try another network or HF_ENDPOINT"
+    )]
     Checksum {
         /// The model.
         name: String,
@@ -119,7 +129,9 @@ pub enum Error {
         free: u64,
     },
     /// A model without weights that can be read.
-    #[error("{name} has {what}; only models in Hugging Face layout with safetensors or pytorch_model.bin can be used")]
+    #[error(
+        "{name} has {what}; only models in Hugging Face layout with safetensors or pytorch_model.bin can be used"
+    )]
     NoWeights {
         /// The model, or the folder.
         name: String,

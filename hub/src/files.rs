@@ -19,7 +19,11 @@ pub(crate) fn choose<'a>(name: &str, there: impl Iterator<Item = &'a str> + Clon
             what: format!("no {}", BESIDE[0]),
         });
     }
-    let mut files: Vec<String> = BESIDE.iter().filter(|file| has(file)).map(|file| (*file).to_owned()).collect();
+    let mut files: Vec<String> = BESIDE
+        .iter()
+        .filter(|file| has(file))
+        .map(|file| (*file).to_owned())
+        .collect();
     match [SAFETENSORS, INDEX, PICKLE].iter().find(|file| has(file)) {
         Some(weights) => files.push((*weights).to_owned()),
         None => {
@@ -39,10 +43,15 @@ pub(crate) fn shards(name: &str, index: &[u8]) -> Result<Vec<String>> {
         what: format!("an index of shards that {what}"),
     };
     let tree: serde_json::Value = serde_json::from_slice(index).map_err(|_| bad("is no JSON"))?;
-    let map = tree["weight_map"].as_object().ok_or_else(|| bad("has no weight_map"))?;
+    let map = tree["weight_map"]
+        .as_object()
+        .ok_or_else(|| bad("has no weight_map"))?;
     let mut shards: Vec<String> = Vec::new();
     for file in map.values() {
-        let file = file.as_str().filter(|file| is_plain_name(file)).ok_or_else(|| bad("names files elsewhere"))?;
+        let file = file
+            .as_str()
+            .filter(|file| is_plain_name(file))
+            .ok_or_else(|| bad("names files elsewhere"))?;
         if !shards.iter().any(|known| known == file) {
             shards.push(file.to_owned());
         }
@@ -53,7 +62,10 @@ pub(crate) fn shards(name: &str, index: &[u8]) -> Result<Vec<String>> {
 
 /// A name that stays in its folder and is none of ours.
 fn is_plain_name(name: &str) -> bool {
-    !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', '\0']) && name.ends_with(".safetensors")
+    !name.is_empty()
+        && !name.starts_with('.')
+        && !name.contains(['/', '\\', '\0'])
+        && name.ends_with(".safetensors")
 }
 
 #[cfg(test)]
@@ -62,14 +74,25 @@ mod tests {
 
     #[test]
     fn safetensors_are_preferred_and_a_model_without_weights_refused() {
-        let all = ["README.md", "pytorch_model.bin", "model.safetensors", "config.json", "tf_model.h5"];
-        assert_eq!(choose("a/b", all.into_iter()).unwrap(), ["config.json", "model.safetensors"]);
+        let all = [
+            "README.md",
+            "pytorch_model.bin",
+            "model.safetensors",
+            "config.json",
+            "tf_model.h5",
+        ];
+        assert_eq!(
+            choose("a/b", all.into_iter()).unwrap(),
+            ["config.json", "model.safetensors"]
+        );
         let pickle = ["pytorch_model.bin", "config.json", "preprocessor_config.json"];
         assert_eq!(
             choose("a/b", pickle.into_iter()).unwrap(),
             ["config.json", "preprocessor_config.json", "pytorch_model.bin"]
         );
-        let said = choose("a/b", ["config.json", "tf_model.h5"].into_iter()).unwrap_err().to_string();
+        let said = choose("a/b", ["config.json", "tf_model.h5"].into_iter())
+            .unwrap_err()
+            .to_string();
         assert!(said.contains("a/b has none of"), "{said}");
         assert!(choose("a/b", ["model.safetensors"].into_iter()).is_err());
     }
@@ -78,7 +101,12 @@ mod tests {
     fn shards_stay_beside_their_index() {
         let index = br#"{"weight_map": {"x": "b.safetensors", "y": "a.safetensors", "z": "b.safetensors"}}"#;
         assert_eq!(shards("a/b", index).unwrap(), ["a.safetensors", "b.safetensors"]);
-        for bad in ["{}", "[", r#"{"weight_map": {"x": "../a.safetensors"}}"#, r#"{"weight_map": {"x": 1}}"#] {
+        for bad in [
+            "{}",
+            "[",
+            r#"{"weight_map": {"x": "../a.safetensors"}}"#,
+            r#"{"weight_map": {"x": 1}}"#,
+        ] {
             assert!(shards("a/b", bad.as_bytes()).is_err(), "{bad}");
         }
     }

@@ -122,12 +122,14 @@ impl ModelsFolder {
         if !file.is_file() {
             return Ok(None);
         }
-        let pulled: Pulled = serde_json::from_slice(&fs_err::read(&file)?).map_err(|source| Error::Record {
-            file: file.clone(),
-            source,
-        })?;
+        let pulled: Pulled =
+            serde_json::from_slice(&fs_err::read(&file)?).map_err(|source| Error::Record {
+                file: file.clone(),
+                source,
+            })?;
         let is_there = |(name, record): (&String, &FileRecord)| {
-            fs_err::metadata(folder.join(name)).is_ok_and(|found| found.is_file() && found.len() == record.bytes)
+            fs_err::metadata(folder.join(name))
+                .is_ok_and(|found| found.is_file() && found.len() == record.bytes)
         };
         Ok(pulled.files.iter().all(is_there).then_some(pulled))
     }
@@ -194,7 +196,9 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
         !part.is_empty()
             && !part.starts_with(['.', '-'])
             && !part.contains("..")
-            && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+            && part
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
     };
     match name.split_once('/') {
         Some((owner, model)) if part(owner) && !owner.contains("--") && part(model) => Ok(()),
@@ -211,7 +215,9 @@ mod tests {
         for good in ["openai/clip-vit-large-patch14-336", "a/b.c_d"] {
             check_name(good).unwrap();
         }
-        for bad in ["clip", "", "/", "a/", "../b", "a/..", "a/b/c", "a/b c", "-a/b", "a/b?c", "a--b/c", ".a/b"] {
+        for bad in [
+            "clip", "", "/", "a/", "../b", "a/..", "a/b/c", "a/b c", "-a/b", "a/b?c", "a--b/c", ".a/b",
+        ] {
             assert!(check_name(bad).is_err(), "{bad}");
         }
     }
@@ -220,7 +226,13 @@ mod tests {
     fn a_model_is_whole_with_its_record_and_all_files_in_it() {
         let root = tempfile::tempdir().unwrap();
         let models = ModelsFolder::new(root.path());
-        assert!(models.locate("a/b").unwrap_err().to_string().contains("geosurge models pull a/b"));
+        assert!(
+            models
+                .locate("a/b")
+                .unwrap_err()
+                .to_string()
+                .contains("geosurge models pull a/b")
+        );
         let folder = models.of("a/b").unwrap();
         fs_err::create_dir_all(&folder).unwrap();
         fs_err::write(folder.join("config.json"), "{}").unwrap();

@@ -49,16 +49,54 @@ const fn segmenter(name: &'static str, description: &'static str, licence: &'sta
 
 /// The models by name, the paper's first.
 pub const KNOWN: [Known; 12] = [
-    tower("openai/clip-vit-large-patch14-336", "CLIP ViT-L/14 at 336 px: the paper's tower"),
+    tower(
+        "openai/clip-vit-large-patch14-336",
+        "CLIP ViT-L/14 at 336 px: the paper's tower",
+    ),
     tower("openai/clip-vit-large-patch14", "CLIP ViT-L/14 at 224 px"),
     tower("openai/clip-vit-base-patch16", "CLIP ViT-B/16 at 224 px"),
-    tower("openai/clip-vit-base-patch32", "CLIP ViT-B/32 at 224 px: the fastest"),
-    segmenter("shi-labs/oneformer_ade20k_swin_large", "OneFormer, Swin-L", MIT_SHI),
-    segmenter("shi-labs/oneformer_ade20k_swin_tiny", "OneFormer, Swin-T", MIT_SHI),
-    segmenter("nvidia/segformer-b0-finetuned-ade-512-512", "SegFormer-B0: the fastest", NVIDIA),
-    segmenter("nvidia/segformer-b1-finetuned-ade-512-512", "SegFormer-B1", NVIDIA),
-    segmenter("nvidia/segformer-b2-finetuned-ade-512-512", "SegFormer-B2", NVIDIA),
-    segmenter("nvidia/segformer-b3-finetuned-ade-512-512", "SegFormer-B3", NVIDIA),
-    segmenter("nvidia/segformer-b4-finetuned-ade-512-512", "SegFormer-B4", NVIDIA),
-    segmenter("nvidia/segformer-b5-finetuned-ade-640-640", "SegFormer-B5", NVIDIA),
+    tower(
+        "openai/clip-vit-base-patch32",
+        "CLIP ViT-B/32 at 224 px: the fastest",
+    ),
+    segmenter(
+        "shi-labs/oneformer_ade20k_swin_large",
+        "OneFormer, Swin-L",
+        MIT_SHI,
+    ),
+    segmenter(
+        "shi-labs/oneformer_ade20k_swin_tiny",
+        "OneFormer, Swin-T",
+        MIT_SHI,
+    ),
+    segmenter(
+        "nvidia/segformer-b0-finetuned-ade-512-512",
+        "SegFormer-B0: the fastest",
+        NVIDIA,
+    ),
+    segmenter(
+        "nvidia/segformer-b1-finetuned-ade-512-512",
+        "SegFormer-B1",
+        NVIDIA,
+    ),
+    segmenter(
+        "nvidia/segformer-b2-finetuned-ade-512-512",
+        "SegFormer-B2",
+        NVIDIA,
+    ),
+    segmenter(
+        "nvidia/segformer-b3-finetuned-ade-512-512",
+        "SegFormer-B3",
+        NVIDIA,
+    ),
+    segmenter(
+        "nvidia/segformer-b4-finetuned-ade-512-512",
+        "SegFormer-B4",
+        NVIDIA,
+    ),
+    segmenter(
+        "nvidia/segformer-b5-finetuned-ade-640-640",
+        "SegFormer-B5",
+        NVIDIA,
+    ),
 ];

@@ -59,7 +59,9 @@ pub fn pull(
         record,
     };
     if settings.offline {
-        if let Some(held) = held.filter(|held| held.revision == revision || held.commit.as_deref() == Some(revision)) {
+        if let Some(held) =
+            held.filter(|held| held.revision == revision || held.commit.as_deref() == Some(revision))
+        {
             return Ok(was_here(held));
         }
         return from_cache(models, name, revision, settings, cancel);
@@ -91,7 +93,14 @@ pub fn pull(
         }
         next += 1;
     }
-    finish(models, name, revision, Some(commit), settings.endpoint.clone(), records)
+    finish(
+        models,
+        name,
+        revision,
+        Some(commit),
+        settings.endpoint.clone(),
+        records,
+    )
 }
 
 /// Takes a model from a folder in Hugging Face layout, such as one that was carried here, into the folder of models. Where a
@@ -157,7 +166,12 @@ impl Fetcher<'_> {
 
     /// A file of the same commit and content from the hub's own cache.
     fn copy_cached(&self, file: &str, remote: &Remote, target: &Path) -> Result<Option<Found>> {
-        let Some(cached) = self.cached.as_ref().map(|folder| folder.join(file)).filter(|file| file.is_file()) else {
+        let Some(cached) = self
+            .cached
+            .as_ref()
+            .map(|folder| folder.join(file))
+            .filter(|file| file.is_file())
+        else {
             return Ok(None);
         };
         if remote.announced == Announced::Unknown || !Found::of_file(&cached)?.is(&remote.announced) {
@@ -173,7 +187,11 @@ impl Fetcher<'_> {
         Error::Checksum {
             name: self.name.to_owned(),
             file: file.to_owned(),
-            digest: if checked { remote.announced.kind() } else { "length" },
+            digest: if checked {
+                remote.announced.kind()
+            } else {
+                "length"
+            },
             expected: if checked {
                 remote.announced.expected().to_owned()
             } else {
@@ -208,7 +226,9 @@ fn finish(
         files,
     };
     models.write_record(&record)?;
-    let leftovers = models.downloads().join(Repo::model(name.to_owned()).folder_name());
+    let leftovers = models
+        .downloads()
+        .join(Repo::model(name.to_owned()).folder_name());
     if leftovers.is_dir() {
         fs_err::remove_dir_all(leftovers)?;
     }
@@ -239,7 +259,9 @@ fn from_cache(
             cache: settings.cache.clone(),
         });
     };
-    let commit = found.file_name().map(|commit| commit.to_string_lossy().into_owned());
+    let commit = found
+        .file_name()
+        .map(|commit| commit.to_string_lossy().into_owned());
     copy_model(models, name, revision, &found, commit, cancel)
 }
 
@@ -280,7 +302,9 @@ fn copy_model(
     let mut records = BTreeMap::new();
     for file in &wanted {
         if cancel.load(Ordering::Relaxed) {
-            return Err(Error::Cancelled { name: name.to_owned() });
+            return Err(Error::Cancelled {
+                name: name.to_owned(),
+            });
         }
         let found = copy_whole(&source.join(file), &folder.join(file))?;
         if let Some(expected) = carried.as_ref().and_then(|carried| carried.files.get(file))
@@ -339,7 +363,9 @@ fn check_revision(revision: &str) -> Result<()> {
     let is_safe = !revision.is_empty()
         && !revision.contains("..")
         && !revision.starts_with('/')
-        && revision.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/'));
+        && revision
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/'));
     if is_safe {
         return Ok(());
     }
@@ -354,7 +380,9 @@ fn check_revision(revision: &str) -> Result<()> {
 fn lock(models: &ModelsFolder, folder: &Path) -> Result<std::fs::File> {
     fs_err::create_dir_all(models.downloads())?;
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    let file = fs_err::File::create(models.downloads().join(format!("{name}.lock")))?.into_parts().0;
+    let file = fs_err::File::create(models.downloads().join(format!("{name}.lock")))?
+        .into_parts()
+        .0;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => Err(Error::Busy {

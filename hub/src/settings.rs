@@ -34,9 +34,15 @@ impl HubSettings {
     /// # Errors
     /// [`Error::Setting`] for an address that is none, or a timeout that is no positive number.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self> {
-        let set = |name: &str| variable(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+        let set = |name: &str| {
+            variable(name)
+                .map(|value| value.trim().to_owned())
+                .filter(|value| !value.is_empty())
+        };
         let endpoint = set("HF_ENDPOINT").unwrap_or_else(|| ENDPOINT.to_owned());
-        let plain = ["http://", "https://"].iter().find_map(|scheme| endpoint.strip_prefix(scheme));
+        let plain = ["http://", "https://"]
+            .iter()
+            .find_map(|scheme| endpoint.strip_prefix(scheme));
         if plain.is_none_or(|rest| rest.is_empty() || rest.contains(char::is_whitespace)) {
             return Err(Error::Setting {
                 name: "HF_ENDPOINT",
@@ -64,7 +70,9 @@ impl HubSettings {
                 })?,
         };
         let truthy = |name: &str| {
-            set(name).is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "1" | "true" | "yes" | "on"))
+            set(name).is_some_and(|value| {
+                matches!(value.to_ascii_lowercase().as_str(), "1" | "true" | "yes" | "on")
+            })
         };
         let token_file = set("HF_TOKEN_PATH").map_or_else(|| home.join("token"), PathBuf::from);
         let implicit = || match truthy("HF_HUB_DISABLE_IMPLICIT_TOKEN") {
@@ -105,8 +113,10 @@ mod tests {
     use super::*;
 
     fn read(variables: &[(&str, &str)]) -> Result<HubSettings> {
-        let variables: BTreeMap<String, String> =
-            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let variables: BTreeMap<String, String> = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
         HubSettings::read(|name| variables.get(name).cloned())
     }
 
@@ -128,7 +138,10 @@ mod tests {
         assert!(settings.offline);
         assert_eq!(settings.cache, PathBuf::from("/big/hub"));
         assert_eq!(settings.stall, Duration::from_millis(2500));
-        assert!(!format!("{settings:?}").contains("secret"), "tokens are not printed");
+        assert!(
+            !format!("{settings:?}").contains("secret"),
+            "tokens are not printed"
+        );
     }
 
     #[test]
@@ -136,7 +149,10 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         fs_err::write(home.path().join("token"), "from-file\n").unwrap();
         let folder = home.path().to_str().unwrap();
-        assert_eq!(read(&[("HF_HOME", folder)]).unwrap().token.as_deref(), Some("from-file"));
+        assert_eq!(
+            read(&[("HF_HOME", folder)]).unwrap().token.as_deref(),
+            Some("from-file")
+        );
         let without = read(&[("HF_HOME", folder), ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")]).unwrap();
         assert_eq!(without.token, None);
     }

@@ -111,19 +111,26 @@ impl<'a> Hub<'a> {
     pub(crate) fn files(&self, name: &str, revision: &str) -> Result<(String, Vec<String>)> {
         let repo = repo(name, revision);
         let api = self.api.clone();
-        let info = self.ask(name, &format!("model {name} at {revision}"), &|_| (), move |_| api.repo(repo.clone()).info())?;
+        let info = self.ask(name, &format!("model {name} at {revision}"), &|_| (), move |_| {
+            api.repo(repo.clone()).info()
+        })?;
         let is_commit = !info.sha.is_empty() && info.sha.bytes().all(|byte| byte.is_ascii_alphanumeric());
         if !is_commit {
             return Err(self.not_a_hub("it named no commit"));
         }
-        Ok((info.sha, info.siblings.into_iter().map(|file| file.rfilename).collect()))
+        Ok((
+            info.sha,
+            info.siblings.into_iter().map(|file| file.rfilename).collect(),
+        ))
     }
 
     /// What the hub says of a file.
     pub(crate) fn announced(&self, name: &str, commit: &str, file: &str) -> Result<Remote> {
         let api = self.api.clone();
         let url = self.repo(name, commit).url(file);
-        let metadata = self.ask(name, &format!("file {file} in {name}"), &|_| (), move |_| api.metadata(&url))?;
+        let metadata = self.ask(name, &format!("file {file} in {name}"), &|_| (), move |_| {
+            api.metadata(&url)
+        })?;
         let etag = metadata.etag().to_owned();
         if etag.is_empty() || etag.contains(['/', '\\']) || etag.starts_with('.') {
             return Err(self.not_a_hub("a file's ETag is no name"));
@@ -161,13 +168,17 @@ impl<'a> Hub<'a> {
         let (api, repo, wanted) = (self.api.clone(), repo(name, commit), file.to_owned());
         let (expected, whole) = (remote.bytes, blob.clone());
         self.ask(name, &format!("file {file} in {name}"), seen, move |pulse| {
-            api.repo(repo.clone()).download_with_progress(&wanted, Beating(pulse))?;
+            api.repo(repo.clone())
+                .download_with_progress(&wanted, Beating(pulse))?;
             let arrived = length(&whole);
             if arrived < expected {
                 // It counted as whole: call it a part again, to go on from there.
                 std::fs::rename(&whole, whole.with_extension("part"))?;
                 let short = format!("{arrived} of {expected} bytes arrived");
-                return Err(ApiError::IoError(std::io::Error::new(std::io::ErrorKind::UnexpectedEof, short)));
+                return Err(ApiError::IoError(std::io::Error::new(
+                    std::io::ErrorKind::UnexpectedEof,
+                    short,
+                )));
             }
             Ok(())
         })?;
@@ -188,7 +199,9 @@ impl<'a> Hub<'a> {
 
     /// Where a file's content is fetched to.
     fn blob(&self, name: &str, remote: &Remote) -> PathBuf {
-        Cache::new(self.staging.clone()).repo(repo(name, "main")).blob_path(&remote.etag)
+        Cache::new(self.staging.clone())
+            .repo(repo(name, "main"))
+            .blob_path(&remote.etag)
     }
 
     fn repo(&self, name: &str, revision: &str) -> ApiRepo {
@@ -247,10 +260,12 @@ impl<'a> Hub<'a> {
     ) -> Result<std::result::Result<T, ApiError>> {
         let (sender, receiver) = mpsc::channel();
         let worker = pulse.clone();
-        std::thread::Builder::new().name("hub".to_owned()).spawn(move || {
-            // Nobody listens any more when the call was given up.
-            let _ = sender.send(work(worker));
-        })?;
+        std::thread::Builder::new()
+            .name("hub".to_owned())
+            .spawn(move || {
+                // Nobody listens any more when the call was given up.
+                let _ = sender.send(work(worker));
+            })?;
         loop {
             match receiver.recv_timeout(TICK) {
                 Ok(done) => {
@@ -277,7 +292,9 @@ impl<'a> Hub<'a> {
 
     fn check_cancelled(&self, name: &str) -> Result<()> {
         if self.cancel.load(Ordering::Relaxed) {
-            return Err(Error::Cancelled { name: name.to_owned() });
+            return Err(Error::Cancelled {
+                name: name.to_owned(),
+            });
         }
         Ok(())
     }
@@ -305,14 +322,17 @@ impl<'a> Hub<'a> {
                 ureq::Error::StatusCode(status @ (408 | 425 | 429 | 500..=599)) => {
                     Failure::Passing(format!("status {status}"))
                 }
-                ureq::Error::StatusCode(status) => Failure::Lasting(self.not_a_hub(format!("status {status}"))),
+                ureq::Error::StatusCode(status) => {
+                    Failure::Lasting(self.not_a_hub(format!("status {status}")))
+                }
                 ureq::Error::Json(error) => Failure::Lasting(self.not_a_hub(format!("no JSON: {error}"))),
                 error => Failure::Passing(error.to_string()),
             },
             ApiError::IoError(error) => self.sort_io(error),
             ApiError::InvalidResume => Failure::Passing("what was there before does not fit".to_owned()),
             ApiError::LockAcquisition(folder) => Failure::Lasting(Error::Busy { folder }),
-            error @ (ApiError::MissingHeader(_) | ApiError::InvalidHeader(_) | ApiError::ParseIntError(_)) => {
+            error
+            @ (ApiError::MissingHeader(_) | ApiError::InvalidHeader(_) | ApiError::ParseIntError(_)) => {
                 Failure::Lasting(self.not_a_hub(error.to_string()))
             }
             error => Failure::Passing(error.to_string()),
@@ -321,13 +341,14 @@ impl<'a> Hub<'a> {
 
     /// An error of reading from the network passes; one of writing to the disk does not.
     fn sort_io(&self, error: std::io::Error) -> Failure {
-        use std::io::ErrorKind::{NotFound, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        use std::io::ErrorKind::{
+            NotFound, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull,
+        };
         match error.kind() {
             StorageFull | QuotaExceeded => Failure::Lasting(disk_full(&self.staging, 0)),
-            PermissionDenied | ReadOnlyFilesystem | NotFound => Failure::Lasting(Error::Io(std::io::Error::new(
-                error.kind(),
-                format!("{}: {error}", self.staging.display()),
-            ))),
+            PermissionDenied | ReadOnlyFilesystem | NotFound => Failure::Lasting(Error::Io(
+                std::io::Error::new(error.kind(), format!("{}: {error}", self.staging.display())),
+            )),
             _ => Failure::Passing(error.to_string()),
         }
     }

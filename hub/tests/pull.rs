@@ -59,7 +59,14 @@ impl Place {
     }
 
     fn pull_at(&self, revision: &str) -> Result<Report, Error> {
-        pull(&self.models, NAME, revision, &self.settings, &|_| (), &AtomicBool::new(false))
+        pull(
+            &self.models,
+            NAME,
+            revision,
+            &self.settings,
+            &|_| (),
+            &AtomicBool::new(false),
+        )
     }
 
     /// Whether the model counts as whole; if so, its weights must be right.
@@ -87,7 +94,15 @@ fn a_model_arrives_with_its_record_and_is_not_fetched_twice() {
             seen.fetch_max(p.done, Ordering::Relaxed);
         }
     };
-    let report = pull(&place.models, NAME, "main", &place.settings, &progress, &AtomicBool::new(false)).unwrap();
+    let report = pull(
+        &place.models,
+        NAME,
+        "main",
+        &place.settings,
+        &progress,
+        &AtomicBool::new(false),
+    )
+    .unwrap();
     assert_eq!(seen.load(Ordering::Relaxed), 200_000);
     assert!(place.is_whole() && !report.was_here);
     let files: Vec<&str> = report.record.files.keys().map(String::as_str).collect();
@@ -114,17 +129,40 @@ fn a_transfer_that_is_cut_goes_on_where_it_was() {
     let hub = hub();
     let place = Place::new(&hub);
     // More cuts than attempts: each gets further.
-    hub.mishaps(WEIGHTS, &[Mishap::Cut(40_000), Mishap::Cut(1), Mishap::Cut(60_000), Mishap::Cut(50_000)]);
+    hub.mishaps(
+        WEIGHTS,
+        &[
+            Mishap::Cut(40_000),
+            Mishap::Cut(1),
+            Mishap::Cut(60_000),
+            Mishap::Cut(50_000),
+        ],
+    );
     place.pull().unwrap();
     assert!(place.is_whole());
-    let asked: Vec<String> = hub.transfers().into_iter().filter(|asked| asked.starts_with(WEIGHTS)).collect();
+    let asked: Vec<String> = hub
+        .transfers()
+        .into_iter()
+        .filter(|asked| asked.starts_with(WEIGHTS))
+        .collect();
     assert_eq!(asked.len(), 5, "{asked:?}");
     let starts: Vec<u64> = asked
         .iter()
-        .map(|asked| asked.split("bytes=").nth(1).unwrap().trim_end_matches('-').parse().unwrap())
+        .map(|asked| {
+            asked
+                .split("bytes=")
+                .nth(1)
+                .unwrap()
+                .trim_end_matches('-')
+                .parse()
+                .unwrap()
+        })
         .collect();
     assert_eq!(starts[0], 0);
-    assert!(starts.windows(2).all(|pair| pair[0] <= pair[1]) && starts[4] >= 100_000, "{starts:?}");
+    assert!(
+        starts.windows(2).all(|pair| pair[0] <= pair[1]) && starts[4] >= 100_000,
+        "{starts:?}"
+    );
 }
 
 #[test]
@@ -133,11 +171,20 @@ fn a_command_that_failed_is_gone_on_with_by_the_next() {
     let place = Place::new(&hub);
     hub.mishaps(
         WEIGHTS,
-        &[Mishap::Cut(70_000), Mishap::Cut(0), Mishap::Cut(0), Mishap::Cut(0), Mishap::Cut(0)],
+        &[
+            Mishap::Cut(70_000),
+            Mishap::Cut(0),
+            Mishap::Cut(0),
+            Mishap::Cut(0),
+            Mishap::Cut(0),
+        ],
     );
     let error = place.pull().unwrap_err();
     assert!(matches!(error, Error::Unavailable { .. }), "{error}");
-    assert!(error.to_string().contains("run the same command later"), "{error}");
+    assert!(
+        error.to_string().contains("run the same command later"),
+        "{error}"
+    );
     assert!(!place.is_whole());
     let said = place.models.locate(NAME).unwrap_err().to_string();
     assert!(said.contains("is not whole") && said.contains(NAME), "{said}");
@@ -146,7 +193,11 @@ fn a_command_that_failed_is_gone_on_with_by_the_next() {
     place.pull().unwrap();
     assert!(place.is_whole());
     let asked = hub.transfers();
-    assert_eq!(asked, [format!("{WEIGHTS} bytes=70000-")], "the small files are not fetched again");
+    assert_eq!(
+        asked,
+        [format!("{WEIGHTS} bytes=70000-")],
+        "the small files are not fetched again"
+    );
 }
 
 #[test]
@@ -155,7 +206,11 @@ fn a_process_that_ended_between_arrival_and_renaming_loses_nothing() {
     let place = Place::new(&hub);
     let blobs = place.models.root().join(".downloads/models--owner--model/blobs");
     fs_err::create_dir_all(&blobs).unwrap();
-    fs_err::write(blobs.join(format!("{}.part", sha256(&weights(200_000)))), weights(200_000)).unwrap();
+    fs_err::write(
+        blobs.join(format!("{}.part", sha256(&weights(200_000)))),
+        weights(200_000),
+    )
+    .unwrap();
     place.pull().unwrap();
     assert!(place.is_whole());
     assert!(!hub.transfers().iter().any(|asked| asked.starts_with(WEIGHTS)));
@@ -194,14 +249,20 @@ fn damage_is_fetched_again_once_and_then_refused() {
     let place = Place::new(&hub);
     hub.mishaps("config.json", &[Mishap::Damage, Mishap::Damage]);
     let said = place.pull().unwrap_err().to_string();
-    assert!(said.contains("config.json") && said.contains("Git object id"), "{said}");
+    assert!(
+        said.contains("config.json") && said.contains("Git object id"),
+        "{said}"
+    );
     assert!(!place.is_whole());
 
     let place = Place::new(&hub);
     hub.mishaps(WEIGHTS, &[Mishap::Damage, Mishap::Damage]);
     let said = place.pull().unwrap_err().to_string();
     let expected = sha256(&weights(200_000));
-    assert!(said.contains(WEIGHTS) && said.contains("SHA-256") && said.contains(&expected), "{said}");
+    assert!(
+        said.contains(WEIGHTS) && said.contains("SHA-256") && said.contains(&expected),
+        "{said}"
+    );
     assert!(!place.is_whole());
     // Nothing damaged is left to be gone on with.
     place.pull().unwrap();
@@ -218,7 +279,11 @@ fn a_hub_that_hangs_is_given_up_and_gone_on_with_later() {
     let error = place.pull().unwrap_err();
     assert!(matches!(error, Error::Stalled { .. }), "{error}");
     assert!(error.to_string().contains(WEIGHTS), "{error}");
-    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        started.elapsed()
+    );
     assert!(!place.is_whole());
 }
 
@@ -233,7 +298,10 @@ fn an_address_where_nobody_answers_is_given_up() {
     let error = place.pull().unwrap_err();
     assert!(matches!(error, Error::Stalled { .. }), "{error}");
     // Nobody at all.
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     place.settings.endpoint = format!("http://{closed}");
     place.settings.stall = Duration::from_secs(5);
     let error = place.pull().unwrap_err();
@@ -256,7 +324,10 @@ fn passing_failures_pass_and_lasting_ones_say_what_to_do() {
 
     hub.statuses(&[403]);
     let said = place.pull().unwrap_err().to_string();
-    assert!(said.contains("HF_TOKEN") && said.contains("403") && said.contains(NAME), "{said}");
+    assert!(
+        said.contains("HF_TOKEN") && said.contains("403") && said.contains(NAME),
+        "{said}"
+    );
 
     hub.statuses(&[418]);
     let said = place.pull().unwrap_err().to_string();
@@ -270,11 +341,26 @@ fn passing_failures_pass_and_lasting_ones_say_what_to_do() {
     let said = place.pull_at("no-such-branch").unwrap_err().to_string();
     assert!(said.contains("no-such-branch") && said.contains("404"), "{said}");
     let run = |name: &str| {
-        pull(&place.models, name, "main", &place.settings, &|_| (), &AtomicBool::new(false)).unwrap_err().to_string()
+        pull(
+            &place.models,
+            name,
+            "main",
+            &place.settings,
+            &|_| (),
+            &AtomicBool::new(false),
+        )
+        .unwrap_err()
+        .to_string()
     };
     assert!(run("owner/other").contains("owner/other"));
     assert!(run("../../etc/passwd").contains("no model's name"));
-    assert!(place.pull_at("../x").unwrap_err().to_string().contains("--revision"));
+    assert!(
+        place
+            .pull_at("../x")
+            .unwrap_err()
+            .to_string()
+            .contains("--revision")
+    );
 }
 
 #[test]
@@ -307,7 +393,10 @@ fn shards_follow_their_index() {
     let report = place.pull().unwrap();
     assert_eq!(report.record.files["model-2.safetensors"].bytes, 2000);
     assert_eq!(report.record.files.len(), 4);
-    hub.replace("model.safetensors.index.json", br#"{"weight_map": {"a": "../evil.safetensors"}}"#.to_vec());
+    hub.replace(
+        "model.safetensors.index.json",
+        br#"{"weight_map": {"a": "../evil.safetensors"}}"#.to_vec(),
+    );
     let place = Place::new(&hub);
     let said = place.pull().unwrap_err().to_string();
     assert!(said.contains("elsewhere"), "{said}");
@@ -315,7 +404,11 @@ fn shards_follow_their_index() {
 
 #[test]
 fn a_pickle_is_fetched_where_there_is_nothing_else_and_a_model_without_weights_refused() {
-    let hub = FakeHub::start(&[("config.json", b"{}".to_vec()), ("pytorch_model.bin", weights(500)), ("tf_model.h5", weights(9))]);
+    let hub = FakeHub::start(&[
+        ("config.json", b"{}".to_vec()),
+        ("pytorch_model.bin", weights(500)),
+        ("tf_model.h5", weights(9)),
+    ]);
     let report = Place::new(&hub).pull().unwrap();
     assert!(report.record.files.contains_key("pytorch_model.bin"));
     let hub = FakeHub::start(&[("config.json", b"{}".to_vec()), ("tf_model.h5", weights(9))]);
@@ -398,7 +491,9 @@ fn a_carried_folder_is_imported_and_held_against_its_record() {
     let error = import(&other.models, NAME, &carried, &never).unwrap_err();
     assert!(matches!(error, Error::Checksum { .. }), "{error}");
     assert!(!other.is_whole());
-    let said = import(&other.models, NAME, place.models.root(), &never).unwrap_err().to_string();
+    let said = import(&other.models, NAME, place.models.root(), &never)
+        .unwrap_err()
+        .to_string();
     assert!(said.contains("config.json"), "{said}");
 }
 
@@ -432,7 +527,10 @@ fn a_full_disk_is_told_and_leaves_no_model() {
     };
     place.models = ModelsFolder::new(mount.join("models"));
     let error = place.pull().unwrap_err();
-    assert!(matches!(error, Error::DiskFull { needed: 200_000, .. }), "{error}");
+    assert!(
+        matches!(error, Error::DiskFull { needed: 200_000, .. }),
+        "{error}"
+    );
     assert!(error.to_string().contains("is full"), "{error}");
     assert!(!place.is_whole());
     // What fits is found only while it is written where the length was not told truly.

@@ -49,7 +49,8 @@ fn open(model: &str, directory: &Path) -> Result<Forward, Failure> {
     Ok(match model {
         "clip" => {
             let config = ModelConfig::paper();
-            let mut parameters = Parameters::initialise(VisionTower::specs(&config), 1, &Device::Cpu)?.freeze();
+            let mut parameters =
+                Parameters::initialise(VisionTower::specs(&config), 1, &Device::Cpu)?.freeze();
             parameters.load_partial(&directory.join("model.safetensors"))?;
             let tower = VisionTower::new(&config, &parameters)?;
             Box::new(move |pixels| Ok(HashMap::from([("tokens", tower.forward(pixels)?)])))
@@ -70,7 +71,10 @@ fn open(model: &str, directory: &Path) -> Result<Forward, Failure> {
             let network = SegFormer::open(config, directory, &Device::Cpu)?;
             Box::new(move |pixels| {
                 let (_, scores) = network.stages(pixels)?;
-                Ok(HashMap::from([("logits", scores.permute([0, 3, 1, 2])?.contiguous()?)]))
+                Ok(HashMap::from([(
+                    "logits",
+                    scores.permute([0, 3, 1, 2])?.contiguous()?,
+                )]))
             })
         }
         _ => return Err(format!("no model '{model}'; use clip, oneformer or segformer").into()),

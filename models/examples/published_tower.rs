@@ -49,7 +49,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn write(folder: &Path) -> Result<(), Box<dyn Error>> {
     fs_err::create_dir_all(folder)?;
     fs_err::write(folder.join("config.json"), CONFIG)?;
-    fs_err::write(folder.join("preprocessor_config.json"), r#"{"crop_size": 336, "size": 336, "resample": 3}"#)?;
+    fs_err::write(
+        folder.join("preprocessor_config.json"),
+        r#"{"crop_size": 336, "size": 336, "resample": 3}"#,
+    )?;
     let mut tensors = HashMap::new();
     for (name, tensor) in Layout::read(folder)?.tensors {
         let shape = tensor.shape.as_slice();
@@ -84,7 +87,11 @@ fn run(folder: &Path, batch: usize, trained: usize, precision: Precision) -> Res
     let tower = PublishedTower::open(folder)?;
     let config = tower.adopt(ModelConfig::paper(), trained);
     let parameters = tower.initialise(&config, VisualEncoder::specs(&config), 1, &Device::Cpu)?;
-    let parameters = if trained == 0 { parameters.freeze() } else { parameters };
+    let parameters = if trained == 0 {
+        parameters.freeze()
+    } else {
+        parameters
+    };
     let encoder = VisualEncoder::new_in(&config, &parameters, precision)?;
     // Whoever trains keeps the parameters; an encoder holds its own.
     let kept = (trained > 0).then_some(parameters);
@@ -100,14 +107,25 @@ fn run(folder: &Path, batch: usize, trained: usize, precision: Precision) -> Res
     let started = Instant::now();
     let trunk = encoder.tower().trunk(&pixels)?;
     let seconds = started.elapsed().as_secs_f64();
-    println!("{} blocks forward, batch {batch}: {seconds:.2} s; {}", config.vision.layers - trained, peak()?);
+    println!(
+        "{} blocks forward, batch {batch}: {seconds:.2} s; {}",
+        config.vision.layers - trained,
+        peak()?
+    );
     let started = Instant::now();
     let embeddings = encoder.forward_trunk(&trunk, Some(&Labels::unlabelled(batch, side)))?;
-    println!("{trained} blocks and fusion forward: {:.2} s; {}", started.elapsed().as_secs_f64(), peak()?);
+    println!(
+        "{trained} blocks and fusion forward: {:.2} s; {}",
+        started.elapsed().as_secs_f64(),
+        peak()?
+    );
     if let Some(parameters) = kept {
         let started = Instant::now();
         let gradients = embeddings.sum_all()?.backward()?;
-        let with = parameters.trainable().filter(|(_, var, _)| gradients.get(var).is_some()).count();
+        let with = parameters
+            .trainable()
+            .filter(|(_, var, _)| gradients.get(var).is_some())
+            .count();
         println!(
             "backward: {:.2} s, {with} of {} trained parameters have gradients; {}",
             started.elapsed().as_secs_f64(),
@@ -126,5 +144,9 @@ fn peak() -> Result<String, Box<dyn Error>> {
         line.split_whitespace().nth(1)?.parse().ok()
     };
     let (peak, anonymous) = (line("VmHWM:").unwrap_or(0.0), line("RssAnon:").unwrap_or(0.0));
-    Ok(format!("peak {:.2} GiB, now {:.2} GiB of its own", peak / 1048576.0, anonymous / 1048576.0))
+    Ok(format!(
+        "peak {:.2} GiB, now {:.2} GiB of its own",
+        peak / 1048576.0,
+        anonymous / 1048576.0
+    ))
 }

@@ -23,8 +23,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::segmentation::{CompactConfig, CompactSegmenter};
 use crate::published::TowerOrigin;
+use crate::segmentation::{CompactConfig, CompactSegmenter};
 use crate::{Calibration, Error, Model, ModelConfig, ParameterSpec, Parameters, Precision, Result};
 
 /// The newest format that this program reads, and the one that it writes.

@@ -26,6 +26,16 @@ pub enum SegmenterChoice {
     Custom(Arc<dyn Segmenter>),
 }
 
+impl std::fmt::Debug for SegmenterChoice {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Own => formatter.write_str("Own"),
+            Self::None => formatter.write_str("None"),
+            Self::Custom(segmenter) => formatter.debug_tuple("Custom").field(&segmenter.name()).finish(),
+        }
+    }
+}
+
 /// How many views of a photo are encoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -303,7 +313,12 @@ fn mean(views: &[Vec<f32>]) -> Vec<f32> {
     for view in views {
         sum.iter_mut().zip(view).for_each(|(sum, value)| *sum += value);
     }
-    let length = sum.iter().map(|value| value * value).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
+    let length = sum
+        .iter()
+        .map(|value| value * value)
+        .sum::<f32>()
+        .sqrt()
+        .max(f32::MIN_POSITIVE);
     sum.iter_mut().for_each(|value| *value /= length);
     sum
 }

@@ -84,14 +84,9 @@ impl Preprocessor {
     pub fn ten_crop(&self, photo: &RgbImage) -> Result<Vec<RgbImage>> {
         let size = self.resized(photo.dimensions(), self.ten_crop_edge())?;
         // Each view by itself: of a very wide photo, only what is used is resized.
-        let views = self.ten_crop_corners(size).map(|(left, top)| {
-            resample(
-                photo,
-                size,
-                left..left + self.side,
-                top..top + self.side,
-            )
-        });
+        let views = self
+            .ten_crop_corners(size)
+            .map(|(left, top)| resample(photo, size, left..left + self.side, top..top + self.side));
         Ok(with_mirrored(&views))
     }
 
@@ -212,9 +207,7 @@ fn half_to_even(margin: u32) -> u32 {
 }
 
 /// The views, and then their mirror images.
-fn with_mirrored<P>(
-    views: &[image::ImageBuffer<P, Vec<u8>>],
-) -> Vec<image::ImageBuffer<P, Vec<u8>>>
+fn with_mirrored<P>(views: &[image::ImageBuffer<P, Vec<u8>>]) -> Vec<image::ImageBuffer<P, Vec<u8>>>
 where
     P: image::Pixel<Subpixel = u8> + 'static,
 {
@@ -271,7 +264,10 @@ mod tests {
         let maps = preprocessor().ten_crop_labels(&map).unwrap();
         assert_eq!((views.len(), maps.len()), (10, 10));
         for (view, map) in views.iter().zip(&maps) {
-            let pure = view.pixels().zip(map.pixels()).filter(|(colour, _)| colour[0] % 25 == 0);
+            let pure = view
+                .pixels()
+                .zip(map.pixels())
+                .filter(|(colour, _)| colour[0] % 25 == 0);
             let (mut same, mut all) = (0, 0);
             for (colour, label) in pure {
                 all += 1;

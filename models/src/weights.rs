@@ -66,12 +66,16 @@ impl PublishedWeights {
         } else if directory.join(PICKLE_INDEX).is_file() {
             return Err(published(
                 directory,
-                format!("its weights are pickles in shards ({PICKLE_INDEX}), which are not read; convert them to safetensors"),
+                format!(
+                    "its weights are pickles in shards ({PICKLE_INDEX}), which are not read; convert them to safetensors"
+                ),
             ));
         } else {
             return Err(published(
                 directory,
-                format!("holds neither {SAFETENSORS} nor {PICKLE}; fetch the model's weights into it, as `geosurge models pull` does"),
+                format!(
+                    "holds neither {SAFETENSORS} nor {PICKLE}; fetch the model's weights into it, as `geosurge models pull` does"
+                ),
             ));
         };
         let mut places = BTreeMap::new();
@@ -100,7 +104,9 @@ impl PublishedWeights {
     /// Whether the tensors lie in a PyTorch pickle.
     #[must_use]
     pub fn is_pickle(&self) -> bool {
-        self.files.iter().any(|file| matches!(file.content, Content::Pickle(_)))
+        self.files
+            .iter()
+            .any(|file| matches!(file.content, Content::Pickle(_)))
     }
 
     /// The shape of a tensor; `None` when there is none of this name.

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use geocells::{Hierarchy, LatLng, PartitionConfig};
 use geosurge_models::{
-    Calibration, Checkpoint, CheckpointContents, CompactConfig, CompactSegmenter, Crops, Device, Encoder, Error,
-    Model, ModelConfig, Parameters, PathEmbeddings, Precomputed, Provenance, SegmenterChoice,
+    Calibration, Checkpoint, CheckpointContents, CompactConfig, CompactSegmenter, Crops, Device, Encoder,
+    Error, Model, ModelConfig, Parameters, PathEmbeddings, Precomputed, Provenance, SegmenterChoice,
 };
 use image::{GrayImage, Luma, Rgb, RgbImage};
 
@@ -147,14 +147,20 @@ fn ten_crops_are_the_mean_of_ten_single_ones() {
             let mut centre = None;
             for (index, view) in views.iter().enumerate() {
                 let single = encoder.encode(std::slice::from_ref(view)).unwrap().remove(0);
-                mean.iter_mut().zip(&single.embedding).for_each(|(sum, x)| *sum += x / 10.0);
+                mean.iter_mut()
+                    .zip(&single.embedding)
+                    .for_each(|(sum, x)| *sum += x / 10.0);
                 if index == 4 {
                     centre = single.segmentation;
                 }
             }
             let length = mean.iter().map(|x: &f32| x * x).sum::<f32>().sqrt();
             for (by_hand, found) in mean.iter().zip(&ten.embedding) {
-                assert!((by_hand / length - found).abs() < 1e-5, "{mean:?} {:?}", ten.embedding);
+                assert!(
+                    (by_hand / length - found).abs() < 1e-5,
+                    "{mean:?} {:?}",
+                    ten.embedding
+                );
             }
             assert_eq!(ten.segmentation, centre);
         }
@@ -162,21 +168,30 @@ fn ten_crops_are_the_mean_of_ten_single_ones() {
         assert_ne!(one[0].embedding, ten[0].embedding);
     }
     // Maps of the whole photo are cut as the photo is.
-    let map = |photo: &RgbImage| GrayImage::from_fn(photo.width(), photo.height(), |x, _| Luma([(x / 3) as u8]));
+    let map =
+        |photo: &RgbImage| GrayImage::from_fn(photo.width(), photo.height(), |x, _| Luma([(x / 3) as u8]));
     let mut known = Precomputed::new();
     for photo in photos() {
         known.insert(&photo, map(&photo)).unwrap();
     }
     let choice = SegmenterChoice::Custom(std::sync::Arc::new(known));
     let encoder = Encoder::open(&checkpoint, &Device::Cpu, choice).unwrap();
-    let ten = encoder.encode_crops(&photos()[..1], Crops::Ten).unwrap().remove(0);
+    let ten = encoder
+        .encode_crops(&photos()[..1], Crops::Ten)
+        .unwrap()
+        .remove(0);
     let views = encoder.preprocessor().ten_crop(&photos()[0]).unwrap();
-    let maps = encoder.preprocessor().ten_crop_labels(&map(&photos()[0])).unwrap();
+    let maps = encoder
+        .preprocessor()
+        .ten_crop_labels(&map(&photos()[0]))
+        .unwrap();
     assert_eq!(ten.segmentation.as_ref(), Some(&maps[4]));
     let maps: Vec<_> = maps.into_iter().map(Some).collect();
     let mut mean = vec![0.0; encoder.dimension()];
     for single in encoder.encode_with_maps(&views, &maps).unwrap() {
-        mean.iter_mut().zip(&single.embedding).for_each(|(sum, x)| *sum += x);
+        mean.iter_mut()
+            .zip(&single.embedding)
+            .for_each(|(sum, x)| *sum += x);
     }
     let length = mean.iter().map(|x: &f32| x * x).sum::<f32>().sqrt();
     for (by_hand, found) in mean.iter().zip(&ten.embedding) {

@@ -58,7 +58,8 @@ struct Case {
 
 fn case(name: &str, batch: usize, config: ModelConfig) -> Case {
     config.validate().unwrap();
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/fusion/{name}.safetensors"));
+    let file =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/fusion/{name}.safetensors"));
     Case {
         config,
         batch,
@@ -134,7 +135,8 @@ impl Case {
         let (config, fusion) = (&self.config, &self.config.fusion);
         let (width, epsilon) = (config.vision.width, config.vision.layer_norm_epsilon);
         let specs = SemanticFusion::specs(config);
-        let parameters = Parameters::initialise_from(specs, 0, &Device::Cpu, |spec| Ok(Some(parameter(spec)))).unwrap();
+        let parameters =
+            Parameters::initialise_from(specs, 0, &Device::Cpu, |spec| Ok(Some(parameter(spec)))).unwrap();
         let photo = tensor("input.photo", &[self.batch, config.tokens(), width], 1.0, 0.0);
         let (asking, residual) = match fusion.stream {
             Stream::Rgb => (fusion.segmentation_width, Residual::Context),
@@ -163,7 +165,9 @@ impl Case {
         assert!(apart < forward, "a block is {apart} apart");
 
         let module = SemanticFusion::new(config, &parameters).unwrap();
-        let fused = module.forward(&photo, Some(&self.labels()), config.image_size).unwrap();
+        let fused = module
+            .forward(&photo, Some(&self.labels()), config.image_size)
+            .unwrap();
         let apart = self.apart("module", &fused.detach());
         assert!(apart < forward, "the module is {apart} apart");
 
@@ -174,12 +178,20 @@ impl Case {
             let gradient = summary(store.get(var).unwrap_or_else(|| panic!("no gradient of {name}")));
             let expected = &self.expected[&format!("gradient.{name}")];
             // On the semantic stream the CLS token meets the photo's tokens alone: the map's pixels have no gradient, on either side.
-            let size = if largest(expected) == 0.0 { 1.0 } else { largest(expected) };
+            let size = if largest(expected) == 0.0 {
+                1.0
+            } else {
+                largest(expected)
+            };
             let apart = largest(&(gradient - expected).unwrap()) / size;
             assert!(apart < backward, "the gradient of {name} is {apart} apart");
             compared += 1;
         }
-        let gradients = self.expected.keys().filter(|name| name.starts_with("gradient.")).count();
+        let gradients = self
+            .expected
+            .keys()
+            .filter(|name| name.starts_with("gradient."))
+            .count();
         assert_eq!(compared, gradients, "every parameter has its gradient");
     }
 }

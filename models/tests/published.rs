@@ -10,7 +10,9 @@ use geosurge_models::published::{CONFIG, Family, Layout, PREPROCESSOR, verify};
 use geosurge_models::{ModelConfig, Precision, PublishedTower, PublishedWeights, VisionTower};
 
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/clip").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures/clip")
+        .join(name)
 }
 
 fn expected(name: &str) -> HashMap<String, Tensor> {
@@ -65,7 +67,9 @@ fn the_last_blocks_are_trained_and_the_others_keep_no_graph() {
     let expected = expected("whole");
     let published = PublishedTower::open(&fixture("whole")).unwrap();
     let config = published.adopt(ModelConfig::paper(), 2);
-    let parameters = published.initialise(&config, VisionTower::specs(&config), 1, &Device::Cpu).unwrap();
+    let parameters = published
+        .initialise(&config, VisionTower::specs(&config), 1, &Device::Cpu)
+        .unwrap();
     let tower = VisionTower::new(&config, &parameters).unwrap();
     let trunk = tower.trunk(&expected["pixel_values"]).unwrap();
     assert!(!trunk.track_op(), "the frozen blocks keep no graph");
@@ -86,7 +90,13 @@ fn the_last_blocks_are_trained_and_the_others_keep_no_graph() {
         compared += 1;
     }
     assert_eq!(compared, 2 * 16);
-    assert_eq!(compared, expected.keys().filter(|name| name.starts_with("gradient.")).count());
+    assert_eq!(
+        compared,
+        expected
+            .keys()
+            .filter(|name| name.starts_with("gradient."))
+            .count()
+    );
 }
 
 #[test]
@@ -94,8 +104,14 @@ fn half_precision_is_close_and_trains_what_is_trained_in_full() {
     let expected = expected("whole");
     let published = PublishedTower::open(&fixture("whole")).unwrap();
     let config = published.adopt(ModelConfig::paper(), 1);
-    let parameters = published.initialise(&config, VisionTower::specs(&config), 1, &Device::Cpu).unwrap();
-    for (precision, tolerance) in [(Precision::F32, 1e-5), (Precision::F16, 5e-3), (Precision::Bf16, 4e-2)] {
+    let parameters = published
+        .initialise(&config, VisionTower::specs(&config), 1, &Device::Cpu)
+        .unwrap();
+    for (precision, tolerance) in [
+        (Precision::F32, 1e-5),
+        (Precision::F16, 5e-3),
+        (Precision::Bf16, 4e-2),
+    ] {
         let tower = VisionTower::new_in(&config, &parameters, precision).unwrap();
         let states = tower.hidden_states(&expected["pixel_values"]).unwrap();
         let (last, worst) = (states.last().unwrap(), &expected["hidden_states.4"]);
@@ -106,7 +122,13 @@ fn half_precision_is_close_and_trains_what_is_trained_in_full() {
         if precision != Precision::F32 {
             assert!(apart > 1e-6, "{precision:?} was used");
         }
-        let loss = tower.forward(&expected["pixel_values"]).unwrap().sqr().unwrap().sum_all().unwrap();
+        let loss = tower
+            .forward(&expected["pixel_values"])
+            .unwrap()
+            .sqr()
+            .unwrap()
+            .sum_all()
+            .unwrap();
         let store = loss.backward().unwrap();
         for (name, var, _) in parameters.trainable() {
             assert_eq!(store.get(var).unwrap().dtype(), candle_core::DType::F32, "{name}");
@@ -124,7 +146,11 @@ fn the_configuration_must_be_the_towers() {
     other.vision.layers = 3;
     other.mean[0] = 0.5;
     let said = published.check(&other).unwrap_err().to_string();
-    for word in ["model.image_size is 48 and must be 40", "model.vision.layers is 3 and must be 2", "model.mean"] {
+    for word in [
+        "model.image_size is 48 and must be 40",
+        "model.vision.layers is 3 and must be 2",
+        "model.mean",
+    ] {
         assert!(said.contains(word), "{said}");
     }
     let specs = VisionTower::specs(&other);
@@ -132,9 +158,16 @@ fn the_configuration_must_be_the_towers() {
     let origin = published.origin().unwrap();
     assert_eq!((origin.name.as_str(), origin.files.len()), ("tower", 3));
     let folder = copy("whole");
-    fs_err::write(folder.path().join("pulled.json"), r#"{"repository": "openai/clip", "commit": "abc"}"#).unwrap();
+    fs_err::write(
+        folder.path().join("pulled.json"),
+        r#"{"repository": "openai/clip", "commit": "abc"}"#,
+    )
+    .unwrap();
     let origin = PublishedTower::open(folder.path()).unwrap().origin().unwrap();
-    assert_eq!((origin.name.as_str(), origin.revision.as_deref()), ("openai/clip", Some("abc")));
+    assert_eq!(
+        (origin.name.as_str(), origin.revision.as_deref()),
+        ("openai/clip", Some("abc"))
+    );
     assert!(origin.files["model.safetensors"].len() == 64);
 }
 
@@ -154,7 +187,10 @@ fn bad_folders_name_the_file_and_the_remedy() {
     for length in [0, 5, 8, 100, whole.len() / 2, whole.len() - 1] {
         fs_err::write(path("model.safetensors"), &whole[..length]).unwrap();
         let said = refused(folder.path());
-        assert!(said.contains("model.safetensors") && said.contains("fetch"), "{length}: {said}");
+        assert!(
+            said.contains("model.safetensors") && said.contains("fetch"),
+            "{length}: {said}"
+        );
     }
     for (bytes, word) in [
         (&b"PK\x03\x04 a zip archive with a pickle in it"[..], "pickle"),
@@ -164,35 +200,62 @@ fn bad_folders_name_the_file_and_the_remedy() {
     ] {
         fs_err::write(path("model.safetensors"), bytes).unwrap();
         let said = refused(folder.path());
-        assert!(said.contains(word) && said.contains("model.safetensors"), "{said}");
+        assert!(
+            said.contains(word) && said.contains("model.safetensors"),
+            "{said}"
+        );
     }
     restore("model.safetensors");
     // Another model's configuration: of another kind, and of another size.
     fs_err::write(path(CONFIG), r#"{"model_type": "oneformer"}"#).unwrap();
     assert!(refused(folder.path()).contains("'oneformer'"));
     let text = fs_err::read_to_string(fixture("whole").join(CONFIG)).unwrap();
-    fs_err::write(path(CONFIG), text.replace("\"intermediate_size\": 64", "\"intermediate_size\": 80")).unwrap();
+    fs_err::write(
+        path(CONFIG),
+        text.replace("\"intermediate_size\": 64", "\"intermediate_size\": 80"),
+    )
+    .unwrap();
     let said = refused(folder.path());
-    assert!(said.contains("mlp.fc1.weight") && said.contains("[64, 32]") && said.contains("[80, 32]"), "{said}");
-    fs_err::write(path(CONFIG), text.replace("\"image_size\": 28", "\"image_size\": 35")).unwrap();
-    assert!(refused(folder.path()).contains(PREPROCESSOR), "{}", refused(folder.path()));
+    assert!(
+        said.contains("mlp.fc1.weight") && said.contains("[64, 32]") && said.contains("[80, 32]"),
+        "{said}"
+    );
+    fs_err::write(
+        path(CONFIG),
+        text.replace("\"image_size\": 28", "\"image_size\": 35"),
+    )
+    .unwrap();
+    assert!(
+        refused(folder.path()).contains(PREPROCESSOR),
+        "{}",
+        refused(folder.path())
+    );
     restore(CONFIG);
     fs_err::remove_file(path(PREPROCESSOR)).unwrap();
     let said = refused(folder.path());
-    assert!(said.contains("preprocessor_config.json is missing") && said.contains("geosurge models pull"), "{said}");
+    assert!(
+        said.contains("preprocessor_config.json is missing") && said.contains("geosurge models pull"),
+        "{said}"
+    );
     restore(PREPROCESSOR);
     fs_err::remove_file(path("model.safetensors")).unwrap();
     assert!(refused(folder.path()).contains("geosurge models pull"));
     // A PyTorch file that is none, and one under its own name that is.
     fs_err::write(path("pytorch_model.bin"), b"not an archive").unwrap();
     let said = refused(folder.path());
-    assert!(said.contains("pytorch_model.bin") && said.contains("convert it to safetensors"), "{said}");
+    assert!(
+        said.contains("pytorch_model.bin") && said.contains("convert it to safetensors"),
+        "{said}"
+    );
     assert!(refused(&folder.path().join("nowhere")).contains("is not a folder"));
     // A shard that did not arrive.
     let shards = copy("tower");
     fs_err::remove_file(shards.path().join("model-00002-of-00003.safetensors")).unwrap();
     let said = refused(shards.path());
-    assert!(said.contains("model-00002-of-00003.safetensors") && said.contains("missing"), "{said}");
+    assert!(
+        said.contains("model-00002-of-00003.safetensors") && said.contains("missing"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -226,7 +289,9 @@ fn verification_names_what_is_missing_extra_and_misshapen() {
     let file = folder.path().join("model.safetensors");
     let mut tensors = safetensors::load(&file, &Device::Cpu).unwrap();
     let zeros = |shape: &[usize]| Tensor::zeros(shape, candle_core::DType::F32, &Device::Cpu).unwrap();
-    tensors.remove("vision_model.encoder.layers.2.self_attn.q_proj.bias").unwrap();
+    tensors
+        .remove("vision_model.encoder.layers.2.self_attn.q_proj.bias")
+        .unwrap();
     tensors.remove("text_model.final_layer_norm.weight").unwrap();
     tensors.insert("vision_model.head.weight".to_owned(), zeros(&[2, 2]));
     tensors.insert("visual_projection.weight".to_owned(), zeros(&[32, 16]));
@@ -235,15 +300,26 @@ fn verification_names_what_is_missing_extra_and_misshapen() {
     assert!(!found.is_whole() && !found.is_usable());
     assert_eq!(
         found.missing,
-        ["text_model.final_layer_norm.weight", "vision_model.encoder.layers.2.self_attn.q_proj.bias"]
+        [
+            "text_model.final_layer_norm.weight",
+            "vision_model.encoder.layers.2.self_attn.q_proj.bias"
+        ]
     );
     assert_eq!(found.extra, ["vision_model.head.weight"]);
-    let [misshapen] = &found.misshapen[..] else { panic!("{found:?}") };
+    let [misshapen] = &found.misshapen[..] else {
+        panic!("{found:?}")
+    };
     assert_eq!(misshapen.name, "visual_projection.weight");
-    assert_eq!((&misshapen.found[..], &misshapen.expected[..]), (&[32, 16][..], &[16, 32][..]));
+    assert_eq!(
+        (&misshapen.found[..], &misshapen.expected[..]),
+        (&[32, 16][..], &[16, 32][..])
+    );
     // A file with nothing of the text model is a vision tower, and whole as such.
     let tower = safetensors::load(fixture("whole").join("model.safetensors"), &Device::Cpu).unwrap();
-    let tower: HashMap<_, _> = tower.into_iter().filter(|(name, _)| name.starts_with("vision_model.")).collect();
+    let tower: HashMap<_, _> = tower
+        .into_iter()
+        .filter(|(name, _)| name.starts_with("vision_model."))
+        .collect();
     safetensors::save(&tower, &file).unwrap();
     assert!(verify(folder.path()).unwrap().is_whole());
 }
@@ -255,7 +331,10 @@ fn layouts_from_configurations_are_the_full_size_manifests() {
     let shared = std::env::var_os("GEOSURGE_SHARED").map_or_else(beside, PathBuf::from);
     let manifests = shared.join("parity/manifests");
     if !manifests.is_dir() {
-        eprintln!("SKIPPED: no {}; set GEOSURGE_SHARED to the folder that holds parity/", manifests.display());
+        eprintln!(
+            "SKIPPED: no {}; set GEOSURGE_SHARED to the folder that holds parity/",
+            manifests.display()
+        );
         return;
     }
     for (name, needed) in [
@@ -264,7 +343,11 @@ fn layouts_from_configurations_are_the_full_size_manifests() {
         ("oneformer_ade20k_swin_large", 800),
     ] {
         let folder = tempfile::tempdir().unwrap();
-        fs_err::copy(manifests.join(format!("{name}.config.json")), folder.path().join(CONFIG)).unwrap();
+        fs_err::copy(
+            manifests.join(format!("{name}.config.json")),
+            folder.path().join(CONFIG),
+        )
+        .unwrap();
         let layout = Layout::read(folder.path()).unwrap();
         let text = fs_err::read(manifests.join(format!("{name}.json"))).unwrap();
         let manifest: serde_json::Value = serde_json::from_slice(&text).unwrap();
@@ -273,8 +356,15 @@ fn layouts_from_configurations_are_the_full_size_manifests() {
             .unwrap()
             .iter()
             .map(|(name, facts)| {
-                let shape = facts["shape"].as_array().unwrap().iter().map(|side| side.as_u64().unwrap() as usize);
-                (name.clone(), (shape.collect(), facts["needed"].as_bool().unwrap()))
+                let shape = facts["shape"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|side| side.as_u64().unwrap() as usize);
+                (
+                    name.clone(),
+                    (shape.collect(), facts["needed"].as_bool().unwrap()),
+                )
             })
             .collect();
         let computed: BTreeMap<String, (Vec<usize>, bool)> = layout

@@ -25,10 +25,10 @@ pub use error::{Error, Result};
 pub use exact::{ExactIndex, LevelMatches, Scored};
 pub use geojson::{cell_polygon, to_geojson};
 pub use inference::{Answer, InferenceOptions};
-/// How many views of a photo are encoded; the networks' own type.
-pub use models::Crops;
 pub use localizer::{Localizer, OpenOptions, SEGMENTER, open_checkpoint};
 pub use model::geographic_of;
+/// How many views of a photo are encoded; the networks' own type.
+pub use models::Crops;
 pub use posterior::{Posterior, Within};
 pub use prediction::{
     Candidate, ClassShare, CredibleRegion, LevelAnswer, LevelMatch, Prediction, Reference, RegionCell,

@@ -40,7 +40,9 @@ pub fn last_json(text: &str) -> Value {
 
 /// Every line of an output as JSON.
 pub fn lines_of(text: &str) -> Vec<Value> {
-    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e} in {line}"))).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e} in {line}")))
+        .collect()
 }
 
 fn describe(output: &Output) -> String {

@@ -80,6 +80,7 @@ fn main() -> Anything {
             photos: Some(held_out),
             device: Device::Cpu,
             crops: models::Crops::One,
+            segmenter: models::SegmenterChoice::Own,
         },
         &show,
         &cancel,

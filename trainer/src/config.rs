@@ -362,3 +362,45 @@ impl TrainingConfig {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_configurations_are_usable_and_survive_toml() {
+        for config in [
+            TrainingConfig::demo(),
+            TrainingConfig::paper(),
+            TrainingConfig::clip(),
+        ] {
+            config.validate().unwrap();
+            let text = config.to_toml().unwrap();
+            assert_eq!(toml::from_str::<TrainingConfig>(&text).unwrap(), config);
+        }
+        assert_eq!(TrainingConfig::paper().model, TrainingConfig::clip().model);
+        assert_eq!(TrainingConfig::paper().pretrained, None);
+    }
+
+    #[test]
+    fn a_start_from_published_weights_must_make_sense() {
+        let refused = |change: fn(&mut TrainingConfig)| {
+            let mut config = TrainingConfig::clip();
+            change(&mut config);
+            config.validate().unwrap_err().to_string()
+        };
+        let said = refused(|config| {
+            if let Some(pretrained) = &mut config.pretrained {
+                pretrained.directory = PathBuf::new();
+            }
+        });
+        assert!(said.contains("pretrained.directory"), "{said}");
+        let said = refused(|config| config.model.vision.trainable_blocks = 24);
+        assert!(said.contains("pretrained.precision"), "{said}");
+        let text = TrainingConfig::clip().to_toml().unwrap();
+        let said = toml::from_str::<TrainingConfig>(&text.replace("\"bf16\"", "\"int8\""))
+            .unwrap_err()
+            .to_string();
+        assert!(said.contains("int8"), "{said}");
+    }
+}

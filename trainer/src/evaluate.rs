@@ -30,6 +30,8 @@ pub struct EvaluationOptions {
     pub device: Device,
     /// Views of a photo that are encoded and averaged; the field's benchmarks are often told with ten.
     pub crops: Crops,
+    /// Where segmentation maps come from.
+    pub segmenter: SegmenterChoice,
 }
 
 /// What an evaluation found.
@@ -91,7 +93,7 @@ pub fn evaluate(
     cancel: &AtomicBool,
 ) -> Result<EvaluationReport> {
     let checkpoint = Checkpoint::open(checkpoint)?;
-    let encoder = Encoder::open(&checkpoint, &options.device, SegmenterChoice::Own)?;
+    let encoder = Encoder::open(&checkpoint, &options.device, options.segmenter.clone())?;
     let photos = options
         .photos
         .clone()

@@ -2,7 +2,9 @@
 
 use candle_core::Tensor;
 use geocells::Hierarchy;
-use models::{GeographicEmbeddings, Labels, ModelConfig, Parameters, Precision, Preprocessor, PublishedTower};
+use models::{
+    GeographicEmbeddings, Labels, ModelConfig, Parameters, Precision, Preprocessor, PublishedTower,
+};
 use retrieval::ExactIndex;
 
 use crate::Result;
@@ -30,7 +32,8 @@ impl LearningModel {
         device: &candle_core::Device,
         maps: bool,
     ) -> Result<Self> {
-        let parameters = Parameters::initialise(models::Model::specs(config, &cells(hierarchy)), seed, device)?;
+        let parameters =
+            Parameters::initialise(models::Model::specs(config, &cells(hierarchy)), seed, device)?;
         Self::over(config, hierarchy, parameters, Precision::F32, maps)
     }
 

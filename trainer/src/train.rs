@@ -255,7 +255,11 @@ impl PublishedStart {
         let tower = PublishedTower::open(&pretrained.directory)?;
         tower.check(&config.model)?;
         let origin = tower.origin()?;
-        tracing::info!(name = origin.name, revision = origin.revision, "starting from a published tower");
+        tracing::info!(
+            name = origin.name,
+            revision = origin.revision,
+            "starting from a published tower"
+        );
         Ok(Some(Self {
             tower,
             origin,

@@ -50,6 +50,7 @@ fn a_tiny_planet_is_learnt_and_judged() {
             photos,
             device: Device::Cpu,
             crops: models::Crops::One,
+            segmenter: models::SegmenterChoice::Own,
         };
         evaluate(
             &run.checkpoint(),

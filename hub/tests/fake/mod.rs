@@ -51,11 +51,20 @@ pub const NAME: &str = "owner/model";
 impl FakeHub {
     pub fn start(files: &[(&str, Vec<u8>)]) -> Self {
         let hub = Arc::new(Mutex::new(Hub {
-            files: files.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.clone())).collect(),
+            files: files
+                .iter()
+                .map(|(name, bytes)| ((*name).to_owned(), bytes.clone()))
+                .collect(),
             ..Hub::default()
         }));
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let listener = runtime
+            .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
+            .unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let router = Router::new()
             .route("/api/models/{owner}/{model}/revision/{revision}", get(info))
@@ -71,7 +80,11 @@ impl FakeHub {
     }
 
     pub fn mishaps(&self, file: &str, mishaps: &[Mishap]) {
-        self.hub.lock().unwrap().mishaps.insert(file.to_owned(), mishaps.to_vec());
+        self.hub
+            .lock()
+            .unwrap()
+            .mishaps
+            .insert(file.to_owned(), mishaps.to_vec());
     }
 
     pub fn statuses(&self, statuses: &[u16]) {
@@ -101,11 +114,17 @@ fn refusal(hub: &mut Hub, headers: &HeaderMap) -> Option<Response> {
         return Some((status, "told to").into_response());
     }
     let token = hub.token.as_ref()?;
-    let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let sent = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
     (sent != Some(&format!("Bearer {token}"))).then(|| (StatusCode::UNAUTHORIZED, "token").into_response())
 }
 
-async fn info(State(hub): Shared, Path((owner, model, revision)): Path<(String, String, String)>, headers: HeaderMap) -> Response {
+async fn info(
+    State(hub): Shared,
+    Path((owner, model, revision)): Path<(String, String, String)>,
+    headers: HeaderMap,
+) -> Response {
     let mut hub = hub.lock().unwrap();
     if let Some(refusal) = refusal(&mut hub, &headers) {
         return refusal;
@@ -113,8 +132,15 @@ async fn info(State(hub): Shared, Path((owner, model, revision)): Path<(String, 
     if format!("{owner}/{model}") != NAME || !["main", COMMIT].contains(&revision.as_str()) {
         return (StatusCode::NOT_FOUND, "Repository not found").into_response();
     }
-    let siblings: Vec<String> = hub.files.keys().map(|name| format!(r#"{{"rfilename": "{name}"}}"#)).collect();
-    let text = format!(r#"{{"sha": "{COMMIT}", "siblings": [{}], "tags": []}}"#, siblings.join(", "));
+    let siblings: Vec<String> = hub
+        .files
+        .keys()
+        .map(|name| format!(r#"{{"rfilename": "{name}"}}"#))
+        .collect();
+    let text = format!(
+        r#"{{"sha": "{COMMIT}", "siblings": [{}], "tags": []}}"#,
+        siblings.join(", ")
+    );
     ([(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
 
@@ -133,7 +159,13 @@ async fn resolve(
     };
     drop(held);
     if file.ends_with(".json") {
-        return send(&hub, &file, &bytes, &headers, &[("etag", format!("\"{}\"", git_blob(&bytes)))]);
+        return send(
+            &hub,
+            &file,
+            &bytes,
+            &headers,
+            &[("etag", format!("\"{}\"", git_blob(&bytes)))],
+        );
     }
     let linked = [
         ("x-repo-commit", COMMIT.to_owned()),
@@ -142,10 +174,17 @@ async fn resolve(
         ("location", format!("/storage/{file}")),
     ];
     // Relative, hence followed on the same host, as an endpoint behind one address does; the real hub's storage is absolute.
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or_default();
     let mut response = Response::builder().status(StatusCode::FOUND);
     for (name, value) in linked {
-        let value = if name == "location" { format!("http://{host}{value}") } else { value };
+        let value = if name == "location" {
+            format!("http://{host}{value}")
+        } else {
+            value
+        };
         response = response.header(name, value);
     }
     response.body(Body::empty()).unwrap()
@@ -153,11 +192,26 @@ async fn resolve(
 
 async fn storage(State(hub): Shared, Path(file): Path<String>, headers: HeaderMap) -> Response {
     let bytes = hub.lock().unwrap().files[&file].clone();
-    send(&hub, &file, &bytes, &headers, &[("etag", "\"another-mark\"".to_owned())])
+    send(
+        &hub,
+        &file,
+        &bytes,
+        &headers,
+        &[("etag", "\"another-mark\"".to_owned())],
+    )
 }
 
-fn send(hub: &Mutex<Hub>, file: &str, bytes: &[u8], headers: &HeaderMap, marks: &[(&str, String)]) -> Response {
-    let range = headers.get(header::RANGE).and_then(|value| value.to_str().ok()).unwrap_or("");
+fn send(
+    hub: &Mutex<Hub>,
+    file: &str,
+    bytes: &[u8],
+    headers: &HeaderMap,
+    marks: &[(&str, String)],
+) -> Response {
+    let range = headers
+        .get(header::RANGE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("");
     let is_metadata = range == "bytes=0-0";
     let mishap = if is_metadata {
         None
@@ -199,7 +253,10 @@ fn send(hub: &Mutex<Hub>, file: &str, bytes: &[u8], headers: &HeaderMap, marks: 
         .header(header::CONTENT_LENGTH, part.len())
         .header("x-repo-commit", COMMIT);
     if status == StatusCode::PARTIAL_CONTENT {
-        response = response.header(header::CONTENT_RANGE, format!("bytes {start}-{}/{}", end.max(1) - 1, bytes.len()));
+        response = response.header(
+            header::CONTENT_RANGE,
+            format!("bytes {start}-{}/{}", end.max(1) - 1, bytes.len()),
+        );
     }
     for (name, value) in marks {
         response = response.header(*name, value);
@@ -236,7 +293,10 @@ impl futures::Stream for Chunks {
 }
 
 pub fn sha256(bytes: &[u8]) -> String {
-    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    sha2::Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 fn git_blob(bytes: &[u8]) -> String {

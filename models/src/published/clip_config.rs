@@ -5,8 +5,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::{CONFIG, bad, read_tree};
-use crate::config::{Activation, ModelConfig, VisionConfig};
 use crate::Result;
+use crate::config::{Activation, ModelConfig, VisionConfig};
 
 /// A published CLIP vision tower: what its `config.json` says, with transformers' defaults where it is silent.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,12 +46,17 @@ impl ClipVisionConfig {
             "clip" if tree["vision_config_dict"].is_object() => &tree["vision_config_dict"],
             "clip" | "clip_vision_model" if tree["hidden_size"].is_u64() => &tree,
             "clip" | "clip_vision_model" => {
-                return Err(bad(&path, "describes no CLIP vision tower (neither vision_config nor hidden_size); fetch the model's own config.json"));
+                return Err(bad(
+                    &path,
+                    "describes no CLIP vision tower (neither vision_config nor hidden_size); fetch the model's own config.json",
+                ));
             }
             other => {
                 return Err(bad(
                     &path,
-                    format!("describes a model of type '{other}' where a CLIP vision tower is needed, such as openai/clip-vit-large-patch14-336"),
+                    format!(
+                        "describes a model of type '{other}' where a CLIP vision tower is needed, such as openai/clip-vit-large-patch14-336"
+                    ),
                 ));
             }
         };
@@ -107,7 +112,11 @@ impl ClipVisionConfig {
             ("model.vision.width", vision.width, self.width),
             ("model.vision.layers", vision.layers, self.layers),
             ("model.vision.heads", vision.heads, self.heads),
-            ("model.vision.intermediate", vision.intermediate, self.intermediate),
+            (
+                "model.vision.intermediate",
+                vision.intermediate,
+                self.intermediate,
+            ),
         ] {
             if has != needs {
                 differences.push(format!("{name} is {has} and must be {needs}"));
@@ -122,7 +131,9 @@ impl ClipVisionConfig {
         }
         let (has, needs) = (vision.layer_norm_epsilon, self.layer_norm_epsilon);
         if (has - needs).abs() > 1e-3 * needs {
-            differences.push(format!("model.vision.layer_norm_epsilon is {has:e} and must be {needs:e}"));
+            differences.push(format!(
+                "model.vision.layer_norm_epsilon is {has:e} and must be {needs:e}"
+            ));
         }
         differences
     }
@@ -134,7 +145,9 @@ impl ClipVisionConfig {
         whole.vision = self.vision(0);
         whole.fusion.blocks = 0;
         whole.fusion.heads = self.heads;
-        whole.validate().map_err(|error| bad(path, format!("{error}; fetch the file again")))
+        whole
+            .validate()
+            .map_err(|error| bad(path, format!("{error}; fetch the file again")))
     }
 }
 
@@ -160,7 +173,14 @@ impl Reader<'_> {
                 .as_u64()
                 .and_then(|value| usize::try_from(value).ok())
                 .filter(|value| (1..=1 << 16).contains(value))
-                .ok_or_else(|| bad(self.path, format!("{name} is {value} where a positive whole number is needed; fetch the file again"))),
+                .ok_or_else(|| {
+                    bad(
+                        self.path,
+                        format!(
+                            "{name} is {value} where a positive whole number is needed; fetch the file again"
+                        ),
+                    )
+                }),
         }
     }
 
@@ -181,7 +201,9 @@ impl Reader<'_> {
             Some("gelu_new" | "gelu_pytorch_tanh" | "gelu_fast") => Ok(Activation::GeluTanh),
             Some(other) => Err(bad(
                 self.path,
-                format!("hidden_act '{other}' is none of quick_gelu, gelu, gelu_new, gelu_pytorch_tanh and gelu_fast; this tower cannot be used"),
+                format!(
+                    "hidden_act '{other}' is none of quick_gelu, gelu, gelu_new, gelu_pytorch_tanh and gelu_fast; this tower cannot be used"
+                ),
             )),
         }
     }
@@ -209,9 +231,15 @@ mod tests {
             let fields = format!(
                 r#""patch_size": {patch}, "image_size": {image}, "hidden_size": {width}, "num_hidden_layers": {layers}, "num_attention_heads": {heads}, "intermediate_size": {intermediate}"#
             );
-            let whole = read(&format!(r#"{{"model_type": "clip", "projection_dim": 768, "vision_config": {{{fields}}}}}"#)).unwrap();
+            let whole = read(&format!(
+                r#"{{"model_type": "clip", "projection_dim": 768, "vision_config": {{{fields}}}}}"#
+            ))
+            .unwrap();
             let early = read(&format!(r#"{{"model_type": "clip", "projection_dim": 768, "vision_config": null, "vision_config_dict": {{{fields}}}}}"#)).unwrap();
-            let tower = read(&format!(r#"{{"model_type": "clip_vision_model", "projection_dim": 768, {fields}}}"#)).unwrap();
+            let tower = read(&format!(
+                r#"{{"model_type": "clip_vision_model", "projection_dim": 768, {fields}}}"#
+            ))
+            .unwrap();
             assert_eq!(whole, tower);
             assert_eq!(whole, early);
             assert_eq!(whole.tokens(), (image / patch) * (image / patch) + 1);
@@ -226,7 +254,10 @@ mod tests {
         }
         // What a file leaves out has transformers' defaults: ViT-B/32.
         let defaults = read(r#"{"model_type": "clip", "vision_config": {}}"#).unwrap();
-        assert_eq!((defaults.patch_size, defaults.width, defaults.layers), (32, 768, 12));
+        assert_eq!(
+            (defaults.patch_size, defaults.width, defaults.layers),
+            (32, 768, 12)
+        );
     }
 
     #[test]
@@ -235,16 +266,34 @@ mod tests {
             (r#"{"model_type": "siglip", "vision_config": {}}"#, "siglip"),
             (r#"{"model_type": "oneformer"}"#, "oneformer"),
             (r#"{"model_type": "clip"}"#, "vision_config"),
-            (r#"{"model_type": "clip", "vision_config": {"hidden_act": "relu"}}"#, "relu"),
-            (r#"{"model_type": "clip", "vision_config": {"hidden_size": "wide"}}"#, "hidden_size"),
-            (r#"{"model_type": "clip", "vision_config": {"hidden_size": 0}}"#, "hidden_size"),
-            (r#"{"model_type": "clip", "vision_config": {"hidden_size": 770}}"#, "vision.heads"),
-            (r#"{"model_type": "clip", "vision_config": {"num_channels": 1}}"#, "num_channels"),
+            (
+                r#"{"model_type": "clip", "vision_config": {"hidden_act": "relu"}}"#,
+                "relu",
+            ),
+            (
+                r#"{"model_type": "clip", "vision_config": {"hidden_size": "wide"}}"#,
+                "hidden_size",
+            ),
+            (
+                r#"{"model_type": "clip", "vision_config": {"hidden_size": 0}}"#,
+                "hidden_size",
+            ),
+            (
+                r#"{"model_type": "clip", "vision_config": {"hidden_size": 770}}"#,
+                "vision.heads",
+            ),
+            (
+                r#"{"model_type": "clip", "vision_config": {"num_channels": 1}}"#,
+                "num_channels",
+            ),
             ("[]", "no JSON object"),
             ("{", "config.json"),
         ] {
             let said = read(text).unwrap_err().to_string();
-            assert!(said.contains(word) && said.contains("config.json"), "{word}: {said}");
+            assert!(
+                said.contains(word) && said.contains("config.json"),
+                "{word}: {said}"
+            );
         }
         let empty = tempfile::tempdir().unwrap();
         let said = ClipVisionConfig::read(empty.path()).unwrap_err().to_string();

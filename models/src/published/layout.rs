@@ -66,7 +66,9 @@ impl Layout {
             Some("segformer") => layout_segmenter::layout(folder, Family::SegFormer),
             Some(other) => Err(bad(
                 &path,
-                format!("describes a model of type '{other}'; clip, clip_vision_model, oneformer and segformer are known"),
+                format!(
+                    "describes a model of type '{other}'; clip, clip_vision_model, oneformer and segformer are known"
+                ),
             )),
             None => Err(bad(&path, "has no model_type; fetch the file again")),
         }
@@ -234,7 +236,12 @@ pub fn verify(folder: &Path) -> Result<Verification> {
         bytes,
         files: weights
             .files()
-            .map(|file| file.file_name().unwrap_or_default().to_string_lossy().into_owned())
+            .map(|file| {
+                file.file_name()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned()
+            })
             .collect(),
         pickle: weights.is_pickle(),
         missing,

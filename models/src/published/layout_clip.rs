@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::layout::{Collector, Family, Layout};
 use super::ClipVisionConfig;
+use super::layout::{Collector, Family, Layout};
 use crate::{PublishedWeights, Result};
 
 /// A transformer's sizes.
@@ -23,7 +23,10 @@ pub(super) fn layout(folder: &Path, tree: &Value) -> Result<Layout> {
     let mut vision = needed.under("vision_model");
     let mut embeddings = vision.under("embeddings");
     embeddings.tensor("class_embedding", &[config.width]);
-    embeddings.tensor("patch_embedding.weight", &[config.width, 3, config.patch_size, config.patch_size]);
+    embeddings.tensor(
+        "patch_embedding.weight",
+        &[config.width, 3, config.patch_size, config.patch_size],
+    );
     embeddings.tensor("position_embedding.weight", &[config.tokens(), config.width]);
     embeddings.ignored("position_ids", &[1, config.tokens()]);
     vision.norm("pre_layrnorm", config.width);
@@ -94,5 +97,6 @@ fn text_sizes(tree: &Value) -> Text {
 
 /// Whether the weights have any part of the text model: then they must have all of it.
 fn is_whole_model(folder: &Path) -> bool {
-    PublishedWeights::open(folder).is_ok_and(|weights| weights.names().any(|name| name.starts_with("text_model.")))
+    PublishedWeights::open(folder)
+        .is_ok_and(|weights| weights.names().any(|name| name.starts_with("text_model.")))
 }

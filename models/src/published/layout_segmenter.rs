@@ -23,7 +23,10 @@ pub(super) fn layout(folder: &Path, family: Family) -> Result<Layout> {
         Family::OneFormer => {
             leftover("criterion.logit_scale".to_owned(), Vec::new());
         }
-        _ => leftover("decode_head.batch_norm.num_batches_tracked".to_owned(), Vec::new()),
+        _ => leftover(
+            "decode_head.batch_norm.num_batches_tracked".to_owned(),
+            Vec::new(),
+        ),
     }
     for spec in &needed {
         // A table over the offsets of a window of w x w is (2w - 1)² long, and its index w² x w².

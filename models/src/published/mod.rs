@@ -10,11 +10,13 @@ mod layout;
 mod layout_clip;
 mod layout_segmenter;
 mod preprocessor_config;
+mod segmenter;
 mod tower;
 
 pub use clip_config::ClipVisionConfig;
 pub use layout::{Expected, Family, Layout, Misshapen, Verification, verify};
 pub use preprocessor_config::PublishedPreprocessing;
+pub use segmenter::{NamedSegmenter, open_segmenter};
 pub use tower::{PublishedTower, TowerOrigin};
 
 use std::path::{Path, PathBuf};
@@ -39,7 +41,10 @@ pub fn fingerprint(folder: &Path) -> Result<String> {
         hash.update(file.file_name().unwrap_or_default().as_encoded_bytes());
         hash.update(fs_err::metadata(file)?.len().to_le_bytes());
     }
-    Ok(hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hash.finalize()[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
 }
 
 /// An error about a published folder or file.
@@ -59,7 +64,9 @@ fn read_tree(path: &Path) -> Result<serde_json::Value> {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             return Err(bad(
                 folder,
-                format!("{name} is missing; fetch the whole model with `geosurge models pull`, or copy the file beside the weights"),
+                format!(
+                    "{name} is missing; fetch the whole model with `geosurge models pull`, or copy the file beside the weights"
+                ),
             ));
         }
         Err(error) => return Err(error.into()),

@@ -33,7 +33,9 @@ impl PublishedPreprocessing {
         let refuse = |what: String| {
             bad(
                 &path,
-                format!("{what}; this is not CLIP's image processor (resize the shorter edge bicubically, cut the centre, normalise), and no other is supported for the tower"),
+                format!(
+                    "{what}; this is not CLIP's image processor (resize the shorter edge bicubically, cut the centre, normalise), and no other is supported for the tower"
+                ),
             )
         };
         for step in ["do_resize", "do_center_crop", "do_rescale", "do_normalize"] {
@@ -44,7 +46,10 @@ impl PublishedPreprocessing {
         if let Some(filter) = tree["resample"].as_u64().filter(|filter| *filter != BICUBIC) {
             return Err(refuse(format!("resample is {filter}, and 3 is bicubic")));
         }
-        if let Some(factor) = tree["rescale_factor"].as_f64().filter(|f| (f * 255.0 - 1.0).abs() > 1e-6) {
+        if let Some(factor) = tree["rescale_factor"]
+            .as_f64()
+            .filter(|f| (f * 255.0 - 1.0).abs() > 1e-6)
+        {
             return Err(refuse(format!("rescale_factor is {factor} and not 1/255")));
         }
         let side = match &tree["size"] {
@@ -60,7 +65,8 @@ impl PublishedPreprocessing {
         }
         Ok(Self {
             side,
-            mean: triple(&tree["image_mean"], CLIP_MEAN).ok_or_else(|| refuse(format!("image_mean is {}", tree["image_mean"])))?,
+            mean: triple(&tree["image_mean"], CLIP_MEAN)
+                .ok_or_else(|| refuse(format!("image_mean is {}", tree["image_mean"])))?,
             std: triple(&tree["image_std"], CLIP_STD)
                 .filter(|std| std.iter().all(|std| *std > 0.0))
                 .ok_or_else(|| refuse(format!("image_std is {}", tree["image_std"])))?,
@@ -98,7 +104,12 @@ fn triple(value: &Value, default: [f32; 3]) -> Option<[f32; 3]> {
     let values: Vec<f32> = value
         .as_array()?
         .iter()
-        .map(|value| value.as_f64().map(|value| value as f32).filter(|value| value.is_finite()))
+        .map(|value| {
+            value
+                .as_f64()
+                .map(|value| value as f32)
+                .filter(|value| value.is_finite())
+        })
         .collect::<Option<_>>()?;
     values.try_into().ok()
 }
@@ -132,14 +143,20 @@ mod tests {
             (r#"{"do_center_crop": false}"#, "do_center_crop"),
             (r#"{"size": {"height": 224, "width": 224}}"#, "size"),
             (r#"{"size": 256, "crop_size": 224}"#, "crop_size 224"),
-            (r#"{"size": 224, "crop_size": {"height": 224, "width": 200}}"#, "crop_size"),
+            (
+                r#"{"size": 224, "crop_size": {"height": 224, "width": 200}}"#,
+                "crop_size",
+            ),
             (r#"{"size": 0}"#, "size"),
             (r#"{"rescale_factor": 1.0}"#, "rescale_factor"),
             (r#"{"image_std": [0.0, 1.0, 1.0]}"#, "image_std"),
             (r#"{"image_mean": [0.5]}"#, "image_mean"),
         ] {
             let said = read(text).unwrap_err().to_string();
-            assert!(said.contains(word) && said.contains(PREPROCESSOR), "{word}: {said}");
+            assert!(
+                said.contains(word) && said.contains(PREPROCESSOR),
+                "{word}: {said}"
+            );
         }
     }
 }

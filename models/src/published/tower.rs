@@ -110,7 +110,11 @@ impl PublishedTower {
             ("model.mean", model.mean, self.preprocessing.mean),
             ("model.std", model.std, self.preprocessing.std),
         ] {
-            if has.iter().zip(&needs).any(|(has, needs)| (has - needs).abs() > 1e-6) {
+            if has
+                .iter()
+                .zip(&needs)
+                .any(|(has, needs)| (has - needs).abs() > 1e-6)
+            {
                 differences.push(format!("{name} is {has:?} and must be {needs:?}"));
             }
         }
@@ -176,18 +180,32 @@ impl PublishedTower {
             let mut hash = Sha256::new();
             std::io::copy(&mut fs_err::File::open(file)?, &mut hash)?;
             let digest = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-            files.insert(file.file_name().unwrap_or_default().to_string_lossy().into_owned(), digest);
+            files.insert(
+                file.file_name()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned(),
+                digest,
+            );
         }
         let named = || {
             let folder = fs_err::canonicalize(&self.folder)?;
-            let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let name = folder
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
             Ok::<_, Error>((name, None))
         };
         let (name, revision) = match pulled(&self.folder) {
             Some(pulled) => pulled,
             None => named()?,
         };
-        Ok(TowerOrigin { name, revision, files })
+        Ok(TowerOrigin {
+            name,
+            revision,
+            files,
+        })
     }
 
     fn check_shapes(&self) -> Result<()> {

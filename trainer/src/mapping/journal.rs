@@ -46,9 +46,17 @@ impl Stamp {
 }
 
 impl Done {
-    pub(super) fn new(file: &Path, stamp: &Stamp, map: &GrayImage, name: String, overlay: Option<String>) -> Self {
+    pub(super) fn new(
+        file: &Path,
+        stamp: &Stamp,
+        map: &GrayImage,
+        name: String,
+        overlay: Option<String>,
+    ) -> Self {
         let mut counts = [0_u64; 256];
-        map.as_raw().iter().for_each(|class| counts[usize::from(*class)] += 1);
+        map.as_raw()
+            .iter()
+            .for_each(|class| counts[usize::from(*class)] += 1);
         let pixels = (0..=u8::MAX)
             .zip(counts)
             .filter(|(_, count)| *count > 0)
@@ -126,7 +134,11 @@ impl Journal {
         Ok(files
             .iter()
             .zip(names)
-            .filter_map(|(file, name)| entries.remove(file).filter(|done| holds(done, out, name, overlays)))
+            .filter_map(|(file, name)| {
+                entries
+                    .remove(file)
+                    .filter(|done| holds(done, out, name, overlays))
+            })
             .collect())
     }
 
@@ -145,7 +157,9 @@ impl Journal {
 /// Whether a line's files are there under the name that the photo has now.
 fn holds(done: &Done, out: &Path, name: &str, overlays: bool) -> bool {
     let is_there = |file: &String| out.join(file).is_file();
-    done.map == format!("{name}.png") && is_there(&done.map) && (!overlays || done.overlay.as_ref().is_some_and(is_there))
+    done.map == format!("{name}.png")
+        && is_there(&done.map)
+        && (!overlays || done.overlay.as_ref().is_some_and(is_there))
 }
 
 fn line(value: &impl Serialize, path: &Path) -> Result<String> {
@@ -162,7 +176,10 @@ fn head(path: &Path) -> Result<Option<Head>> {
         return Ok(None);
     }
     let text = fs_err::read_to_string(path)?;
-    Ok(text.lines().next().and_then(|line| serde_json::from_str(line).ok()))
+    Ok(text
+        .lines()
+        .next()
+        .and_then(|line| serde_json::from_str(line).ok()))
 }
 
 /// The lines of all journals of a segmenter. A line that does not parse was being written when its process ended: that photo

@@ -69,7 +69,9 @@ impl std::str::FromStr for Shard {
             .and_then(|(index, count)| Some((index.trim().parse().ok()?, count.trim().parse().ok()?)));
         match parsed {
             Some((index, count)) if index >= 1 && index <= count => Ok(Self { index, count }),
-            _ => Err(format!("'{text}' is no shard; 3/16 is the third of sixteen, and the first is 1/16")),
+            _ => Err(format!(
+                "'{text}' is no shard; 3/16 is the third of sixteen, and the first is 1/16"
+            )),
         }
     }
 }
@@ -217,8 +219,10 @@ pub fn map_photos(
 pub fn list_maps(dataset: &Dataset, out: &Path, done: &[Done]) -> Result<usize> {
     let root = std::path::absolute(dataset.root())?;
     let out = std::path::absolute(out)?;
-    let maps: std::collections::BTreeMap<&Path, &str> =
-        done.iter().map(|done| (done.file.as_path(), done.map.as_str())).collect();
+    let maps: std::collections::BTreeMap<&Path, &str> = done
+        .iter()
+        .map(|done| (done.file.as_path(), done.map.as_str()))
+        .collect();
     let mut photos = dataset.photos().to_vec();
     let mut named = 0;
     for (index, photo) in photos.iter_mut().enumerate() {
@@ -297,7 +301,11 @@ fn write(
                 let unmapped = Unmapped {
                     file: item.file.to_path_buf(),
                     reason: "no_map",
-                    message: format!("{}: the segmenter '{}' gave no map", item.file.display(), segmenter.name()),
+                    message: format!(
+                        "{}: the segmenter '{}' gave no map",
+                        item.file.display(),
+                        segmenter.name()
+                    ),
                 };
                 return Ok((position, Err(unmapped)));
             };
@@ -312,17 +320,25 @@ fn write(
 
 fn write_one(item: &Item<'_>, photo: &RgbImage, map: &GrayImage, out: &Path, overlays: bool) -> Result<Done> {
     let (map_name, overlay_name) = (format!("{}.png", item.name), format!("{}.overlay.png", item.name));
-    let done = Done::new(item.file, &item.stamp, map, map_name, overlays.then_some(overlay_name));
+    let done = Done::new(
+        item.file,
+        &item.stamp,
+        map,
+        map_name,
+        overlays.then_some(overlay_name),
+    );
     if let Some(parent) = out.join(&done.map).parent() {
         fs_err::create_dir_all(parent)?;
     }
     if let Some(name) = &done.overlay {
         let drawn = overlay(photo, map);
         let mut bytes = std::io::Cursor::new(Vec::new());
-        drawn.write_to(&mut bytes, image::ImageFormat::Png).map_err(|error| Error::Run {
-            path: out.join(name),
-            reason: format!("the overlay could not be encoded: {error}"),
-        })?;
+        drawn
+            .write_to(&mut bytes, image::ImageFormat::Png)
+            .map_err(|error| Error::Run {
+                path: out.join(name),
+                reason: format!("the overlay could not be encoded: {error}"),
+            })?;
         crate::run::write_atomically(&out.join(name), bytes.get_ref())?;
     }
     datasets::encode_segmentation(map, out.join(&done.map))?;

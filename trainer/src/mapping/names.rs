@@ -12,14 +12,22 @@ use sha2::{Digest, Sha256};
 pub fn distinct_names(files: &[PathBuf]) -> Vec<String> {
     let mut depth = vec![0; files.len()];
     loop {
-        let names: Vec<String> = files.iter().zip(&depth).map(|(file, depth)| name(file, *depth)).collect();
+        let names: Vec<String> = files
+            .iter()
+            .zip(&depth)
+            .map(|(file, depth)| name(file, *depth))
+            .collect();
         let mut owners: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (index, name) in names.iter().enumerate() {
             for written in [format!("{name}.png"), format!("{name}.overlay.png")] {
                 owners.entry(written.to_lowercase()).or_default().push(index);
             }
         }
-        let mut clashing: Vec<usize> = owners.into_values().filter(|owners| owners.len() > 1).flatten().collect();
+        let mut clashing: Vec<usize> = owners
+            .into_values()
+            .filter(|owners| owners.len() > 1)
+            .flatten()
+            .collect();
         clashing.sort_unstable();
         clashing.dedup();
         // The last kind of name is a digest: files that still clash are one file named twice.
@@ -52,8 +60,16 @@ fn last_depth(file: &Path) -> usize {
 /// The name with `depth` folders; beyond them the extension, and at last a digest of the path.
 fn name(file: &Path, depth: usize) -> String {
     let folders = folders(file);
-    let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let whole = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let stem = file
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let whole = file
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     if depth > last_depth(file) {
         let digest = Sha256::digest(file.as_os_str().as_encoded_bytes());
         let digest: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
@@ -81,7 +97,10 @@ mod tests {
 
     #[test]
     fn folders_tell_apart_what_has_one_stem() {
-        assert_eq!(names(&["/p/a/x.jpg", "/p/b/x.jpg", "/p/z.jpg"]), ["a/x", "b/x", "z"]);
+        assert_eq!(
+            names(&["/p/a/x.jpg", "/p/b/x.jpg", "/p/z.jpg"]),
+            ["a/x", "b/x", "z"]
+        );
         assert_eq!(names(&["/p/a/1/x.jpg", "/p/b/1/x.jpg"]), ["a/1/x", "b/1/x"]);
         // Capitals do not tell apart.
         assert_eq!(names(&["/p/a/X.jpg", "/p/b/x.jpg"]), ["a/X", "b/x"]);
@@ -96,8 +115,10 @@ mod tests {
     #[test]
     fn an_overlay_is_no_other_photos_map() {
         let names = names(&["/a/x.jpg", "/a/x.overlay.jpg"]);
-        let mut written: Vec<String> =
-            names.iter().flat_map(|name| [format!("{name}.png"), format!("{name}.overlay.png")]).collect();
+        let mut written: Vec<String> = names
+            .iter()
+            .flat_map(|name| [format!("{name}.png"), format!("{name}.overlay.png")])
+            .collect();
         written.sort();
         written.dedup();
         assert_eq!(written.len(), 4, "{names:?}");
@@ -105,7 +126,16 @@ mod tests {
 
     #[test]
     fn whatever_the_files_are_called_nothing_is_written_twice() {
-        let files = ["/a/x.jpg", "/a/x.png", "/b/x.jpg", "/b/X.PNG", "/c/x.jpg.png", "/b/x.jpg.overlay.gif", "/x.jpg", "/a/b/x.jpg"];
+        let files = [
+            "/a/x.jpg",
+            "/a/x.png",
+            "/b/x.jpg",
+            "/b/X.PNG",
+            "/c/x.jpg.png",
+            "/b/x.jpg.overlay.gif",
+            "/x.jpg",
+            "/a/b/x.jpg",
+        ];
         let names = names(&files);
         let mut written: Vec<String> = names
             .iter()

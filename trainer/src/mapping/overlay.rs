@@ -34,7 +34,12 @@ pub fn overlay(photo: &RgbImage, map: &GrayImage) -> RgbImage {
         let left = index / rows * entry_width + 2 * scale;
         let top = photo.height() + index % rows * line + 4 * scale;
         if let Some(class) = entry.class {
-            square(&mut drawn, (left, top), LETTER * scale, Rgb(ade20k::colour(class)));
+            square(
+                &mut drawn,
+                (left, top),
+                LETTER * scale,
+                Rgb(ade20k::colour(class)),
+            );
         }
         write(&mut drawn, (left + (LETTER + 4) * scale, top), scale, &entry.text);
     }
@@ -48,12 +53,21 @@ struct Entry {
 
 fn entries(map: &GrayImage) -> Vec<Entry> {
     let mut counts = [0_u64; 256];
-    map.as_raw().iter().for_each(|class| counts[usize::from(*class)] += 1);
-    let mut present: Vec<(u8, u64)> = (0..=u8::MAX).zip(counts).filter(|(_, count)| *count > 0).collect();
+    map.as_raw()
+        .iter()
+        .for_each(|class| counts[usize::from(*class)] += 1);
+    let mut present: Vec<(u8, u64)> = (0..=u8::MAX)
+        .zip(counts)
+        .filter(|(_, count)| *count > 0)
+        .collect();
     present.sort_by_key(|(class, count)| (std::cmp::Reverse(*count), *class));
     let share = |count: u64| {
         let percent = count as f64 * 100.0 / map.as_raw().len().max(1) as f64;
-        if percent < 0.1 { "<0.1%".to_owned() } else { format!("{percent:.1}%") }
+        if percent < 0.1 {
+            "<0.1%".to_owned()
+        } else {
+            format!("{percent:.1}%")
+        }
     };
     let mut entries: Vec<Entry> = present
         .iter()
@@ -84,7 +98,9 @@ fn square(drawn: &mut RgbImage, (left, top): (u32, u32), side: u32, colour: Rgb<
 
 fn write(drawn: &mut RgbImage, (left, top): (u32, u32), scale: u32, text: &str) {
     for (index, letter) in (0_u32..).zip(text.chars()) {
-        let Some(glyph) = BASIC_FONTS.get(letter) else { continue };
+        let Some(glyph) = BASIC_FONTS.get(letter) else {
+            continue;
+        };
         for (row, bits) in (0_u32..).zip(glyph) {
             for column in (0..LETTER).filter(|column| bits >> column & 1 == 1) {
                 let corner = (left + (index * LETTER + column) * scale, top + row * scale);
@@ -108,10 +124,16 @@ mod tests {
         assert_eq!(*drawn.get_pixel(10, 10), tinted(2));
         assert_eq!(*drawn.get_pixel(250, 10), tinted(6));
         for class in [2, 6] {
-            let found = drawn.enumerate_pixels().filter(|(_, y, p)| *y >= 100 && p.0 == ade20k::colour(class)).count();
+            let found = drawn
+                .enumerate_pixels()
+                .filter(|(_, y, p)| *y >= 100 && p.0 == ade20k::colour(class))
+                .count();
             assert_eq!(found, 64, "{}", ade20k::NAMES[usize::from(class)]);
         }
-        assert!(drawn.enumerate_pixels().any(|(_, y, p)| y >= 100 && *p == INK), "there is writing");
+        assert!(
+            drawn.enumerate_pixels().any(|(_, y, p)| y >= 100 && *p == INK),
+            "there is writing"
+        );
     }
 
     #[test]

@@ -61,7 +61,10 @@ struct Row<'a> {
     pixels: u64,
 }
 
-fn write_group(group: &mut SerializedRowGroupWriter<'_, &mut Vec<u8>>, photos: &[Done]) -> std::result::Result<(), ParquetError> {
+fn write_group(
+    group: &mut SerializedRowGroupWriter<'_, &mut Vec<u8>>,
+    photos: &[Done],
+) -> std::result::Result<(), ParquetError> {
     let rows: Vec<Row<'_>> = photos
         .iter()
         .flat_map(|done| {
@@ -73,7 +76,9 @@ fn write_group(group: &mut SerializedRowGroupWriter<'_, &mut Vec<u8>>, photos: &
         })
         .collect();
     let texts = |text: &dyn Fn(&Row<'_>) -> String| -> Vec<ByteArray> {
-        rows.iter().map(|row| ByteArray::from(text(row).as_str())).collect()
+        rows.iter()
+            .map(|row| ByteArray::from(text(row).as_str()))
+            .collect()
     };
     text(group, &texts(&|row| row.done.file.to_string_lossy().into_owned()))?;
     text(group, &texts(&|row| row.done.map.clone()))?;
@@ -81,7 +86,10 @@ fn write_group(group: &mut SerializedRowGroupWriter<'_, &mut Vec<u8>>, photos: &
     let mut column = next(group)?;
     column.typed::<Int32Type>().write_batch(&classes, None, None)?;
     column.close()?;
-    text(group, &texts(&|row| ade20k::name(row.class).unwrap_or("unknown").to_owned()))?;
+    text(
+        group,
+        &texts(&|row| ade20k::name(row.class).unwrap_or("unknown").to_owned()),
+    )?;
     let pixels: Vec<i64> = rows.iter().map(|row| row.pixels as i64).collect();
     let mut column = next(group)?;
     column.typed::<Int64Type>().write_batch(&pixels, None, None)?;
@@ -95,7 +103,10 @@ fn write_group(group: &mut SerializedRowGroupWriter<'_, &mut Vec<u8>>, photos: &
     column.close()
 }
 
-fn text(group: &mut SerializedRowGroupWriter<'_, &mut Vec<u8>>, values: &[ByteArray]) -> std::result::Result<(), ParquetError> {
+fn text(
+    group: &mut SerializedRowGroupWriter<'_, &mut Vec<u8>>,
+    values: &[ByteArray],
+) -> std::result::Result<(), ParquetError> {
     let mut column = next(group)?;
     column.typed::<ByteArrayType>().write_batch(values, None, None)?;
     column.close()
