@@ -42,6 +42,34 @@ fn config(dir: &Path, tower: &Path, precision: &str, segmenter: &str) -> PathBuf
     path
 }
 
+/// A proxy that leads every tunnel to one address; returns its own.
+fn proxy_to(address: String) -> std::net::SocketAddr {
+    use std::io::{BufRead, BufReader, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let own = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let address = address.clone();
+            std::thread::spawn(move || {
+                let mut reader = BufReader::new(client.try_clone().unwrap());
+                let mut line = String::new();
+                while reader.read_line(&mut line).unwrap_or(0) > 2 {
+                    line.clear();
+                }
+                let mut client = client;
+                client
+                    .write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                    .unwrap();
+                let mut hub = std::net::TcpStream::connect(address).unwrap();
+                let (mut from_hub, mut to_client) = (hub.try_clone().unwrap(), client);
+                std::thread::spawn(move || std::io::copy(&mut from_hub, &mut to_client));
+                let _ = std::io::copy(&mut reader, &mut hub);
+            });
+        }
+    });
+    own
+}
+
 fn planet(dir: &Path, photos: &str) {
     succeed(geosurge(dir).args([
         "planet", "--photos", photos, "--size", "48", "--cities", "4", "--json", "--out", "planet",
@@ -387,6 +415,23 @@ fn models_are_pulled_from_a_hub_listed_and_checked() {
     assert!(said.contains("401") && said.contains("HF_TOKEN"), "{said}");
     let mut opened = command(&["models", "pull", fake::NAME]);
     succeed(opened.env("HF_TOKEN", "sesame"));
+
+    // Through a proxy, which alone knows the way to the hub.
+    let proxy = proxy_to(hub.address.trim_start_matches("http://").to_owned());
+    let mut through = command(&["models", "pull", fake::NAME, "--json"]);
+    through
+        .env("HF_ENDPOINT", "http://hub.invalid")
+        .env("HTTP_PROXY", format!("http://{proxy}"))
+        .env("HF_TOKEN", "sesame");
+    let pulled = last_json(&succeed(&mut through));
+    assert_eq!(
+        pulled["pulled"]["was_here"], true,
+        "the commit is the same, as the hub said through the proxy"
+    );
+    fs_err::remove_dir_all(dir.join("models")).unwrap();
+    let pulled = last_json(&succeed(&mut through));
+    assert_eq!(pulled["pulled"]["was_here"], false);
+    assert_eq!(pulled["pulled"]["record"]["source"], "http://hub.invalid");
 
     // A folder with a tensor too few, one too many and one misshapen.
     let spoilt = dir.join("spoilt");

@@ -10,7 +10,7 @@ use crate::{Error, Result};
 pub struct HubSettings {
     /// The hub's address, without a slash at its end.
     pub endpoint: String,
-    /// Sent as a bearer token to the endpoint and to no other host.
+    /// Sent as a bearer token to the endpoint, and by `hf-hub` 0.5 also where the endpoint refers for a file's length.
     pub token: Option<String>,
     /// Whether the network must not be used.
     pub offline: bool,

@@ -2,7 +2,9 @@
 //!
 //! `published_tower write DIR` writes openai/clip-vit-large-patch14-336's layout with random values (1.7 GB) into a folder;
 //! `published_tower run DIR [batch] [trained blocks] [f32|bf16|f16]` opens a published folder, runs its tower, and trains
-//! the last blocks under the paper's fusion for one step if there are any. Peak memory is the process's own, as Linux counts it.
+//! the last blocks under the paper's fusion for one step if there are any;
+//! `published_tower compare DIR` holds its tokens against those in DIR/expected.safetensors, which
+//! `python models/tests/fixtures/clip/make_fixtures.py full DIR` writes with transformers. Peak memory is the process's own, as Linux counts it.
 #![allow(clippy::print_stdout, reason = "a program that prints a table")]
 
 use std::collections::HashMap;
@@ -42,7 +44,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             };
             run(Path::new(folder), number(0, 1)?, number(1, 0)?, precision)
         }
-        _ => Err("published_tower write DIR | run DIR [batch] [trained blocks] [f32|bf16|f16]".into()),
+        ["compare", folder] => compare(Path::new(folder)),
+        _ => Err(
+            "published_tower write DIR | compare DIR | run DIR [batch] [trained blocks] [f32|bf16|f16]"
+                .into(),
+        ),
     }
 }
 
@@ -132,6 +138,22 @@ fn run(folder: &Path, batch: usize, trained: usize, precision: Precision) -> Res
             parameters.trainable().count(),
             peak()?
         );
+    }
+    Ok(())
+}
+
+/// Largest differences from transformers' tokens, relative to their largest value.
+fn compare(folder: &Path) -> Result<(), Box<dyn Error>> {
+    let expected = candle_core::safetensors::load(folder.join("expected.safetensors"), &Device::Cpu)?;
+    let tower = PublishedTower::open(folder)?.tower(&Device::Cpu)?;
+    let states = tower.hidden_states(&expected["pixel_values"])?;
+    for (index, state) in states.iter().enumerate() {
+        let Some(expected) = expected.get(&format!("hidden_states.{index}")) else {
+            continue;
+        };
+        let largest = |x: &Tensor| x.abs()?.flatten_all()?.max(0)?.to_scalar::<f32>();
+        let apart = largest(&(state - expected)?)? / largest(expected)?;
+        println!("tokens after block {index}: {apart:.1e} apart");
     }
     Ok(())
 }
