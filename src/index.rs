@@ -8,6 +8,7 @@ use indexer::BuildOptions;
 
 use crate::device::DeviceKind;
 use crate::progress::Bar;
+use crate::segmenter::SegmenterArg;
 use crate::settings::Settings;
 use crate::{interrupt, output, stores};
 
@@ -26,6 +27,8 @@ pub struct Args {
     /// Stop at the first photograph that cannot be read
     #[arg(long)]
     strict: bool,
+    #[command(flatten)]
+    segmenter: SegmenterArg,
     /// Where to compute
     #[arg(long, value_enum, default_value_t = DeviceKind::Auto)]
     device: DeviceKind,
@@ -41,12 +44,14 @@ pub fn run(args: &Args, settings: &Settings) -> Result<()> {
         args.checkpoint.display()
     );
     let dataset = Dataset::open(&args.dataset)?;
+    let device = args.device.open()?;
     let name = args.name.as_deref().map(str::parse).transpose()?;
     let options = BuildOptions {
         name,
         activate: args.activate,
         strict: args.strict,
-        device: args.device.open()?,
+        segmenter: args.segmenter.open(settings, &device)?,
+        device,
         ..BuildOptions::default()
     };
     let cancel = interrupt::flag()?;

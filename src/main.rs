@@ -7,6 +7,7 @@ mod import;
 mod index;
 mod interrupt;
 mod localize;
+mod models;
 mod output;
 mod partition;
 mod photos;
@@ -14,6 +15,7 @@ mod planet;
 mod progress;
 mod releases;
 mod segment;
+mod segmenter;
 mod serve;
 mod settings;
 mod stores;
@@ -63,6 +65,8 @@ enum Sub {
     Localize(localize::Args),
     /// Write the segmentation map of photographs, with a colour overlay
     Segment(segment::Args),
+    /// Fetch, list and check published weights: CLIP, OneFormer, SegFormer
+    Models(models::Args),
 }
 
 fn main() -> ExitCode {
@@ -84,6 +88,7 @@ fn main() -> ExitCode {
         Sub::Serve(args) => serve::run(&args, &settings),
         Sub::Localize(args) => localize::run(&args, &settings),
         Sub::Segment(args) => segment::run(&args, &settings),
+        Sub::Models(args) => models::run(&args, &settings),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,6 +5,7 @@ use api::{ServeConfig, Server, Service};
 use retrieval::OpenOptions;
 
 use crate::device::DeviceKind;
+use crate::segmenter::SegmenterArg;
 use crate::settings::Settings;
 use crate::stores::Stores;
 use crate::{output, stores};
@@ -14,15 +15,18 @@ pub struct Args {
     /// Listen on an address that other machines can reach. There are no API keys yet: whoever reaches it can use it
     #[arg(long)]
     allow_public: bool,
+    #[command(flatten)]
+    segmenter: SegmenterArg,
     /// Where to compute
     #[arg(long, value_enum, default_value_t = DeviceKind::Auto)]
     device: DeviceKind,
 }
 
 pub fn run(args: &Args, settings: &Settings) -> Result<()> {
+    let device = args.device.open()?;
     let open = OpenOptions {
-        device: args.device.open()?,
-        ..OpenOptions::default()
+        segmenter: args.segmenter.open(settings, &device)?,
+        device,
     };
     stores::runtime()?.block_on(async {
         let stores = stores::open(settings).await?;

@@ -85,6 +85,11 @@ impl Settings {
         self.data_dir.join("vectors")
     }
 
+    /// Folder of published models.
+    pub fn models_dir(&self) -> PathBuf {
+        self.data_dir.join("models")
+    }
+
     /// File of the embedded catalog.
     pub fn catalog_file(&self) -> PathBuf {
         self.data_dir.join("catalog.sqlite")

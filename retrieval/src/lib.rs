@@ -27,6 +27,8 @@ pub use geojson::{cell_polygon, to_geojson};
 pub use inference::{Answer, InferenceOptions};
 pub use localizer::{Localizer, OpenOptions, SEGMENTER, open_checkpoint};
 pub use model::geographic_of;
+/// How many views of a photo are encoded; the networks' own type.
+pub use models::Crops;
 pub use posterior::{Posterior, Within};
 pub use prediction::{
     Candidate, ClassShare, CredibleRegion, LevelAnswer, LevelMatch, Prediction, Reference, RegionCell,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use candle_core::Device;
 use chrono::Utc;
 use image::RgbImage;
-use models::{Checkpoint, Encoder, SegmenterChoice};
+use models::{Checkpoint, Crops, Encoder, SegmenterChoice};
 use storage::{Catalog, Release, ReleaseId, ReleaseStatus, VectorStore};
 use uuid::Uuid;
 
@@ -111,9 +111,18 @@ impl Localizer {
     /// # Errors
     /// Those of the encoder.
     pub fn encode<P: Borrow<Photo>>(&self, photos: &[P]) -> Result<Vec<EncodedPhoto>> {
+        self.encode_crops(photos, Crops::One)
+    }
+
+    /// As [`Localizer::encode`] with so many views of each photo.
+    ///
+    /// # Errors
+    /// Those of the encoder.
+    pub fn encode_crops<P: Borrow<Photo>>(&self, photos: &[P], crops: Crops) -> Result<Vec<EncodedPhoto>> {
         encode(
             &self.encoder,
             photos.iter().map(|photo| photo.borrow().clone()).collect(),
+            crops,
         )
     }
 
@@ -181,8 +190,8 @@ impl Localizer {
     /// # Errors
     /// As [`Localizer::encode`] and [`Localizer::answer`].
     pub async fn localize(&self, photos: Vec<Photo>, options: &LocalizeOptions) -> Result<Vec<Prediction>> {
-        let encoder = Arc::clone(&self.encoder);
-        let encoded = tokio::task::spawn_blocking(move || encode(&encoder, photos));
+        let (encoder, crops) = (Arc::clone(&self.encoder), options.crops);
+        let encoded = tokio::task::spawn_blocking(move || encode(&encoder, photos, crops));
         let encoded = encoded.await.map_err(|_| Error::Interrupted)??;
         self.answer(encoded, options).await
     }
@@ -241,12 +250,12 @@ async fn gallery_sample(release: &ReleaseId, catalog: &dyn Catalog) -> Result<Ve
 const PAGE: usize = 10_000;
 const MOST_SAMPLED: usize = 200_000;
 
-fn encode(encoder: &Encoder, photos: Vec<Photo>) -> Result<Vec<EncodedPhoto>> {
+fn encode(encoder: &Encoder, photos: Vec<Photo>, crops: Crops) -> Result<Vec<EncodedPhoto>> {
     let (images, decodes): (Vec<RgbImage>, Vec<Duration>) = photos
         .into_iter()
         .map(|photo| (photo.image, photo.decode))
         .unzip();
-    let encoded = encoder.encode(&images)?;
+    let encoded = encoder.encode_crops(&images, crops)?;
     let photos = encoded.len() as u32;
     Ok(encoded
         .into_iter()
