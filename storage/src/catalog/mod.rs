@@ -273,6 +273,15 @@ pub trait Catalog: Send + Sync {
     /// None but the store's.
     async fn ground_truths(&self, predictions: &[Uuid]) -> Result<Vec<GroundTruth>>;
 
+    /// Makes room for the months to come, where the store keeps predictions by month; returns how many months were made. Run it
+    /// now and then, with retention.
+    ///
+    /// # Errors
+    /// None but the store's.
+    async fn make_months_ahead(&self) -> Result<u64> {
+        Ok(0)
+    }
+
     /// Deletes predictions with their candidates, ground truth and shadows, all or none, or with `dry_run` only counts them.
     ///
     /// # Errors

@@ -110,11 +110,7 @@ impl PostgresCatalog {
         })
     }
 
-    /// Makes the months of predictions ahead that are not there yet; returns how many.
-    ///
-    /// # Errors
-    /// None but the store's.
-    pub async fn make_months(&self) -> Result<u64> {
+    pub(super) async fn make_months(&self) -> Result<u64> {
         attempt!(self, Repeat::Always, {
             let mut connection = self.pool.acquire().await?;
             months::make_ahead(&mut connection, Utc::now()).await

@@ -270,6 +270,10 @@ impl Catalog for PostgresCatalog {
         self.many_ground_truths(predictions).await
     }
 
+    async fn make_months_ahead(&self) -> Result<u64> {
+        self.make_months().await
+    }
+
     async fn delete_predictions(
         &self,
         which: &PredictionSelection,

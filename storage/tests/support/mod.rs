@@ -1,6 +1,8 @@
 //! A Postgres server for tests, and a database for each of them.
 #![allow(dead_code, reason = "each test program uses the part that it needs")]
 
+pub mod cluster;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
