@@ -116,7 +116,9 @@ fn moment(text: &str) -> Result<DateTime<Utc>> {
     let moment = match text.parse::<NaiveDate>() {
         Ok(day) => day.and_time(NaiveTime::MIN).and_utc(),
         Err(_) => DateTime::parse_from_rfc3339(text)
-            .with_context(|| format!("{text:?} is neither a day (2026-11-24) nor a moment (2026-11-24T10:00:00Z)"))?
+            .with_context(|| {
+                format!("{text:?} is neither a day (2026-11-24) nor a moment (2026-11-24T10:00:00Z)")
+            })?
             .with_timezone(&Utc),
     };
     if moment > Utc::now() {

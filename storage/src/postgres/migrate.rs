@@ -82,10 +82,12 @@ impl PostgresCatalog {
         let mut connection = pool.acquire().await.map_err(|error| translate(&name, error))?;
         let before = state(&name, &mut connection).await?;
         // Changing a large table takes its time, and so does waiting for another process that migrates.
-        query("SET statement_timeout = 0")
-            .execute(&mut *connection)
-            .await
-            .map_err(|error| translate(&name, error))?;
+        for setting in ["SET statement_timeout = 0", "SET lock_timeout = '60s'"] {
+            query(setting)
+                .execute(&mut *connection)
+                .await
+                .map_err(|error| translate(&name, error))?;
+        }
         MIGRATOR
             .run_direct(None, &mut *connection, false)
             .await
