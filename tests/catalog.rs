@@ -99,7 +99,7 @@ fn predictions_are_deleted_only_when_it_is_meant() {
         "--client",
         "api",
         "--before",
-        "2027-01-01T00:00:00Z",
+        "2026-01-01",
         "--json",
     ])));
     assert_eq!(done["predictions"], 0);
