@@ -12,7 +12,10 @@ use support::{fail, geosurge, last_json, succeed};
 /// Puts a catalog that version 1 wrote into a data folder.
 fn version_1(dir: &Path) {
     let file = dir.join("catalog.sqlite");
-    let options = SqliteConnectOptions::new().filename(file).create_if_missing(true);
+    let options = SqliteConnectOptions::new()
+        .filename(file)
+        .create_if_missing(true)
+        .foreign_keys(false);
     run(async {
         let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
         let statements = include_str!("../storage/tests/data/catalog_v1.sql");
