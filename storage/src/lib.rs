@@ -1,11 +1,11 @@
 //! Where vectors and records live.
 //!
-//! Two traits, each with an embedded backend that needs no service:
+//! Two traits, each with an embedded backend that needs no service and one for a team:
 //!
 //! - [`VectorStore`]: collections of named vectors searched by inner product. [`EmbeddedVectorStore`] keeps each
 //!   collection in a directory with Qdrant Edge.
-//! - [`Catalog`]: releases, geocells, reference images, predictions and ground truth. [`SqliteCatalog`] keeps them in one
-//!   SQLite file.
+//! - [`Catalog`]: releases, geocells, reference images, predictions, ground truth and the audit log. [`SqliteCatalog`] keeps
+//!   them in one SQLite file, [`PostgresCatalog`] in a database that a team shares.
 //!
 //! Every backend passes the suites in [`conformance`].
 
@@ -13,15 +13,20 @@ pub mod catalog;
 pub mod conformance;
 pub mod embedded;
 mod error;
+mod migrations;
+pub mod postgres;
 pub mod sqlite;
 pub mod vectors;
 
 pub use catalog::{
-    Candidate, Catalog, CredibleRegion, GeocellRecord, GroundTruth, ImageReference, NewRelease, Prediction,
-    PredictionFilter, ReferenceImage, Release, ReleaseCounts, ReleaseId, ReleaseStatus,
+    AuditEntry, AuditFilter, Candidate, Catalog, CredibleRegion, DeletedPredictions, GeocellRecord,
+    GroundTruth, ImageReference, LevelCell, NewRelease, PlaceName, Prediction, PredictionFilter,
+    PredictionSelection, ReferenceImage, Release, ReleaseCounts, ReleaseId, ReleaseStatus, Shadows,
 };
 pub use embedded::EmbeddedVectorStore;
 pub use error::{Error, Result};
+pub use migrations::{MigrationInfo, MigrationState};
+pub use postgres::{PostgresCatalog, PostgresConfig, PostgresMigration};
 pub use sqlite::SqliteCatalog;
 pub use vectors::{
     CollectionInfo, CollectionName, CollectionSpec, CollectionState, Condition, FieldKind, Filter, Health,
