@@ -3,7 +3,7 @@
 //! Two traits, each with an embedded backend that needs no service:
 //!
 //! - [`VectorStore`]: collections of named vectors searched by inner product. [`EmbeddedVectorStore`] keeps each
-//!   collection in a directory with Qdrant Edge.
+//!   collection in a directory with Qdrant Edge; [`QdrantVectorStore`] keeps them on a Qdrant server.
 //! - [`Catalog`]: releases, geocells, reference images, predictions and ground truth. [`SqliteCatalog`] keeps them in one
 //!   SQLite file.
 //!
@@ -13,6 +13,7 @@ pub mod catalog;
 pub mod conformance;
 pub mod embedded;
 mod error;
+pub mod qdrant;
 pub mod sqlite;
 pub mod vectors;
 
@@ -22,6 +23,7 @@ pub use catalog::{
 };
 pub use embedded::EmbeddedVectorStore;
 pub use error::{Error, Result};
+pub use qdrant::{QdrantOptions, QdrantVectorStore};
 pub use sqlite::SqliteCatalog;
 pub use vectors::{
     CollectionInfo, CollectionName, CollectionSpec, CollectionState, Condition, FieldKind, Filter, Health,
