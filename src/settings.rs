@@ -1,11 +1,14 @@
 //! Settings shared by every subcommand: flags over environment (`GEOSURGE_…`) over `geosurge.toml` over defaults.
 
+mod qdrant;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
 use serde::Deserialize;
+use storage::QdrantOptions;
 
 /// Warnings of the rooms; the embedded engine's own are about features that it was not asked to have.
 const DEFAULT_LOG: &str = "warn,qdrant_edge=error";
@@ -28,6 +31,9 @@ pub struct Flags {
     /// Address that `serve` and `demo` listen on [default: 127.0.0.1:8080]
     #[arg(long, global = true, value_name = "ADDRESS", env = "GEOSURGE_LISTEN")]
     listen: Option<SocketAddr>,
+    /// Keep vectors on this Qdrant server (its gRPC address, http://host:6334) instead of the data folder
+    #[arg(long, global = true, value_name = "URL", env = "GEOSURGE_QDRANT_URL")]
+    qdrant_url: Option<String>,
 }
 
 /// The same settings in `geosurge.toml`; unknown keys are refused.
@@ -38,6 +44,7 @@ struct File {
     log: Option<String>,
     log_json: Option<bool>,
     listen: Option<SocketAddr>,
+    qdrant: Option<qdrant::Table>,
 }
 
 /// The settings that hold for this run.
@@ -51,6 +58,8 @@ pub struct Settings {
     pub log_json: bool,
     /// Address to listen on.
     pub listen: SocketAddr,
+    /// The server that keeps vectors; without one they are in the data folder.
+    pub qdrant: Option<QdrantOptions>,
 }
 
 impl Settings {
@@ -77,6 +86,9 @@ impl Settings {
                 .listen
                 .or(file.listen)
                 .unwrap_or_else(|| ([127, 0, 0, 1], 8080).into()),
+            qdrant: qdrant::resolve(flags.qdrant_url.clone(), file.qdrant, |name| {
+                std::env::var(name).ok()
+            })?,
         })
     }
 
@@ -107,6 +119,7 @@ mod tests {
             log: None,
             log_json: false,
             listen: None,
+            qdrant_url: None,
         }
     }
 
@@ -132,6 +145,7 @@ mod tests {
         let settings = Settings::resolve(&given).unwrap();
         assert_eq!(settings.data_dir, PathBuf::from("geosurge-data"));
         assert_eq!(settings.listen, ([127, 0, 0, 1], 8080).into());
+        assert!(settings.qdrant.is_none());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use storage::{Catalog, EmbeddedVectorStore, SqliteCatalog, VectorStore};
+use storage::{Catalog, EmbeddedVectorStore, QdrantVectorStore, SqliteCatalog, VectorStore};
 
 use crate::settings::Settings;
 
@@ -19,10 +19,17 @@ pub struct Stores {
 pub async fn open(settings: &Settings) -> Result<Stores> {
     fs_err::create_dir_all(&settings.data_dir)
         .context("the data folder cannot be made; choose another with --data-dir")?;
-    let vectors = EmbeddedVectorStore::open(settings.vectors_dir()).await?;
     Ok(Stores {
-        vectors: Arc::new(vectors),
+        vectors: vectors(settings).await?,
         catalog: catalog(settings).await?,
+    })
+}
+
+/// Opens the vector store: the Qdrant server's where there is one, otherwise the data folder's, which one process has at a time.
+async fn vectors(settings: &Settings) -> Result<Arc<dyn VectorStore>> {
+    Ok(match &settings.qdrant {
+        Some(server) => Arc::new(QdrantVectorStore::connect(server).await?),
+        None => Arc::new(EmbeddedVectorStore::open(settings.vectors_dir()).await?),
     })
 }
 
