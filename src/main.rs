@@ -3,12 +3,13 @@
 mod demo;
 mod device;
 mod eval;
+mod health;
 mod import;
 mod index;
 mod interrupt;
 mod localize;
-mod models;
 mod migrate;
+mod models;
 mod output;
 mod partition;
 mod photos;
@@ -70,6 +71,8 @@ enum Sub {
     Retention(retention::Args),
     /// Serve GraphQL, the upload page and health checks
     Serve(serve::Args),
+    /// Ask a running service how it does
+    Health(health::Args),
     /// Answer where photographs were taken, with the active release
     Localize(localize::Args),
     /// Write the segmentation map of photographs, with a colour overlay
@@ -98,6 +101,7 @@ fn main() -> ExitCode {
         Sub::Predictions(args) => predictions::run(&args, &settings),
         Sub::Retention(args) => retention::run(&args, &settings),
         Sub::Serve(args) => serve::run(&args, &settings),
+        Sub::Health(args) => health::run(&args, &settings),
         Sub::Localize(args) => localize::run(&args, &settings),
         Sub::Segment(args) => segment::run(&args, &settings),
         Sub::Models(args) => models::run(&args, &settings),

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+<<<<<<< HEAD
 use storage::{Catalog, EmbeddedVectorStore, PostgresCatalog, SqliteCatalog, VectorStore};
+=======
+use storage::{Catalog, EmbeddedVectorStore, QdrantVectorStore, SqliteCatalog, VectorStore};
+>>>>>>> qdrant
 
 use crate::settings::Settings;
 
@@ -19,15 +23,26 @@ pub struct Stores {
 pub async fn open(settings: &Settings) -> Result<Stores> {
     fs_err::create_dir_all(&settings.data_dir)
         .context("the data folder cannot be made; choose another with --data-dir")?;
-    let vectors = EmbeddedVectorStore::open(settings.vectors_dir()).await?;
     Ok(Stores {
-        vectors: Arc::new(vectors),
+        vectors: vectors(settings).await?,
         catalog: catalog(settings).await?,
     })
 }
 
+<<<<<<< HEAD
 /// Opens the catalog alone, which several processes may do at once: the database where one is set, else the file of the data
 /// folder.
+=======
+/// Opens the vector store: the Qdrant server's where there is one, otherwise the data folder's, which one process has at a time.
+async fn vectors(settings: &Settings) -> Result<Arc<dyn VectorStore>> {
+    Ok(match &settings.qdrant {
+        Some(server) => Arc::new(QdrantVectorStore::connect(server).await?),
+        None => Arc::new(EmbeddedVectorStore::open(settings.vectors_dir()).await?),
+    })
+}
+
+/// Opens the catalog alone, which several processes may do at once.
+>>>>>>> qdrant
 pub async fn catalog(settings: &Settings) -> Result<Arc<dyn Catalog>> {
     if let Some(database) = &settings.database {
         return Ok(Arc::new(PostgresCatalog::open(database).await?));
