@@ -8,11 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::Deserialize;
-<<<<<<< HEAD
-use storage::PostgresConfig;
-=======
-use storage::QdrantOptions;
->>>>>>> qdrant
+use storage::{PostgresConfig, QdrantOptions};
 
 /// Warnings of the rooms; the embedded engine's own are about features that it was not asked to have.
 const DEFAULT_LOG: &str = "warn,qdrant_edge=error";
@@ -35,7 +31,6 @@ pub struct Flags {
     /// Address that `serve` and `demo` listen on [default: 127.0.0.1:8080]
     #[arg(long, global = true, value_name = "ADDRESS", env = "GEOSURGE_LISTEN")]
     listen: Option<SocketAddr>,
-<<<<<<< HEAD
     /// Postgres database of the catalog, postgres://user@host/database; without it, the catalog is a file of the data folder
     #[arg(
         long,
@@ -65,11 +60,9 @@ pub struct Flags {
     /// Connections to the database that this process keeps at most [default: 10]
     #[arg(long, global = true, value_name = "N", env = "GEOSURGE_DATABASE_CONNECTIONS")]
     database_connections: Option<u32>,
-=======
     /// Keep vectors on this Qdrant server (its gRPC address, http://host:6334) instead of the data folder
     #[arg(long, global = true, value_name = "URL", env = "GEOSURGE_QDRANT_URL")]
     qdrant_url: Option<String>,
->>>>>>> qdrant
 }
 
 /// The same settings in `geosurge.toml`; unknown keys are refused.
@@ -80,13 +73,13 @@ struct File {
     log: Option<String>,
     log_json: Option<bool>,
     listen: Option<SocketAddr>,
-<<<<<<< HEAD
     database_url: Option<String>,
     database_url_file: Option<PathBuf>,
     database_password_file: Option<PathBuf>,
     database_connections: Option<u32>,
     #[serde(default)]
     retention: Retention,
+    qdrant: Option<qdrant::Table>,
 }
 
 /// How long things are kept: `[retention]` of `geosurge.toml`.
@@ -95,9 +88,6 @@ struct File {
 pub struct Retention {
     /// Days that predictions are kept, with their ground truth; without it, for ever.
     pub predictions_days: Option<u32>,
-=======
-    qdrant: Option<qdrant::Table>,
->>>>>>> qdrant
 }
 
 /// The settings that hold for this run.
@@ -111,15 +101,12 @@ pub struct Settings {
     pub log_json: bool,
     /// Address to listen on.
     pub listen: SocketAddr,
-<<<<<<< HEAD
     /// Database of the catalog; none for the embedded one.
     pub database: Option<PostgresConfig>,
     /// How long things are kept.
     pub retention: Retention,
-=======
     /// The server that keeps vectors; without one they are in the data folder.
     pub qdrant: Option<QdrantOptions>,
->>>>>>> qdrant
 }
 
 impl Settings {
@@ -228,14 +215,11 @@ mod tests {
             log: None,
             log_json: false,
             listen: None,
-<<<<<<< HEAD
             database_url: None,
             database_url_file: None,
             database_password_file: None,
             database_connections: None,
-=======
             qdrant_url: None,
->>>>>>> qdrant
         }
     }
 

@@ -3,11 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-<<<<<<< HEAD
-use storage::{Catalog, EmbeddedVectorStore, PostgresCatalog, SqliteCatalog, VectorStore};
-=======
-use storage::{Catalog, EmbeddedVectorStore, QdrantVectorStore, SqliteCatalog, VectorStore};
->>>>>>> qdrant
+use storage::{Catalog, EmbeddedVectorStore, PostgresCatalog, QdrantVectorStore, SqliteCatalog, VectorStore};
 
 use crate::settings::Settings;
 
@@ -29,10 +25,6 @@ pub async fn open(settings: &Settings) -> Result<Stores> {
     })
 }
 
-<<<<<<< HEAD
-/// Opens the catalog alone, which several processes may do at once: the database where one is set, else the file of the data
-/// folder.
-=======
 /// Opens the vector store: the Qdrant server's where there is one, otherwise the data folder's, which one process has at a time.
 async fn vectors(settings: &Settings) -> Result<Arc<dyn VectorStore>> {
     Ok(match &settings.qdrant {
@@ -41,8 +33,8 @@ async fn vectors(settings: &Settings) -> Result<Arc<dyn VectorStore>> {
     })
 }
 
-/// Opens the catalog alone, which several processes may do at once.
->>>>>>> qdrant
+/// Opens the catalog alone, which several processes may do at once: the database where one is set, else the file of the data
+/// folder.
 pub async fn catalog(settings: &Settings) -> Result<Arc<dyn Catalog>> {
     if let Some(database) = &settings.database {
         return Ok(Arc::new(PostgresCatalog::open(database).await?));

@@ -86,10 +86,18 @@ fn everything_that_is_mounted_exists_and_nothing_is_published_beyond_this_machin
             assert!(port.starts_with("127.0.0.1:"), "{name} publishes {port}");
         }
         for mount in &service.secrets {
-            assert!(compose.secrets.contains_key(mount.source()), "{name}: {}", mount.source());
+            assert!(
+                compose.secrets.contains_key(mount.source()),
+                "{name}: {}",
+                mount.source()
+            );
         }
         for mount in &service.configs {
-            assert!(compose.configs.contains_key(mount.source()), "{name}: {}", mount.source());
+            assert!(
+                compose.configs.contains_key(mount.source()),
+                "{name}: {}",
+                mount.source()
+            );
         }
         for volume in &service.volumes {
             let volume = volume.split(':').next().unwrap();
@@ -100,7 +108,11 @@ fn everything_that_is_mounted_exists_and_nothing_is_published_beyond_this_machin
         }
         // What stays up says how it does; what ends says so by its exit code.
         assert_eq!(service.restart == "no", service.healthcheck.is_none(), "{name}");
-        for secret in service.environment.keys().filter(|key| key.contains("PASSWORD") || key.contains("KEY")) {
+        for secret in service
+            .environment
+            .keys()
+            .filter(|key| key.contains("PASSWORD") || key.contains("KEY"))
+        {
             assert!(secret.ends_with("_FILE"), "{name}: {secret} is no file");
         }
     }
@@ -108,10 +120,17 @@ fn everything_that_is_mounted_exists_and_nothing_is_published_beyond_this_machin
         assert!(root().join(&source.file).is_file(), "{}", source.file.display());
     }
     for source in compose.secrets.values() {
-        assert!(source.file.starts_with("deploy/secrets"), "{}", source.file.display());
+        assert!(
+            source.file.starts_with("deploy/secrets"),
+            "{}",
+            source.file.display()
+        );
     }
     let image = fs_err::read_to_string(root().join("Dockerfile")).unwrap();
-    let user = image.lines().filter_map(|line| line.strip_prefix("USER ")).next_back();
+    let user = image
+        .lines()
+        .filter_map(|line| line.strip_prefix("USER "))
+        .next_back();
     assert!(user.is_some_and(|user| user != "root" && user != "0"), "{user:?}");
     assert!(image.contains("ENTRYPOINT [\"geosurge\"]"));
 }
@@ -126,13 +145,19 @@ fn secrets_are_made_once() {
     assert_ne!(password, key);
     assert!(read("qdrant_server.yaml").contains(&key));
     self::secrets(dir.path());
-    assert_eq!((read("postgres_password"), read("qdrant_api_key")), (password, key));
+    assert_eq!(
+        (read("postgres_password"), read("qdrant_api_key")),
+        (password, key)
+    );
 }
 
 /// Runs `deploy/make-secrets` on a copy in `dir`; gives the folder of the secrets.
 fn secrets(dir: &Path) -> PathBuf {
     fs_err::copy(root().join("deploy/make-secrets"), dir.join("make-secrets")).unwrap();
-    let made = Command::new("bash").arg(dir.join("make-secrets")).stdout(Stdio::null()).status();
+    let made = Command::new("bash")
+        .arg(dir.join("make-secrets"))
+        .stdout(Stdio::null())
+        .status();
     assert!(made.unwrap().success());
     dir.join("secrets")
 }
@@ -154,27 +179,48 @@ fn the_containers_commands_run_natively() {
     native.succeed(migrate, &[]);
     native.succeed(migrate, &[]);
     let tiny = tiny_config();
-    let small = ["--photos", "400", "--size", "64", "--config", tiny.to_str().unwrap()];
+    let small = [
+        "--photos",
+        "400",
+        "--size",
+        "64",
+        "--config",
+        tiny.to_str().unwrap(),
+    ];
     native.succeed(&compose.services["demo"], &small);
 
     let api = &compose.services["api"];
     let mut service = Stopped(native.geosurge(api, &[]).spawn().unwrap());
     native.wait_healthy(api);
-    let ready = native.command("geosurge", &["health".into()], api).output().unwrap();
-    assert!(ready.status.success(), "{}", String::from_utf8_lossy(&ready.stderr));
+    let ready = native
+        .command("geosurge", &["health".into()], api)
+        .output()
+        .unwrap();
+    assert!(
+        ready.status.success(),
+        "{}",
+        String::from_utf8_lossy(&ready.stderr)
+    );
     assert!(String::from_utf8_lossy(&ready.stdout).contains("ready"));
 
     // `docker compose stop` sends SIGTERM and expects an orderly end within the grace period.
     terminate(&service.0);
     let end = wait(&mut service.0, Duration::from_secs(30));
     assert!(end.is_some_and(|status| status.success()), "{end:?}");
-    let gone = native.command("geosurge", &["health".into(), "--live".into()], api).output().unwrap();
+    let gone = native
+        .command("geosurge", &["health".into(), "--live".into()], api)
+        .output()
+        .unwrap();
     assert!(!gone.status.success());
     assert!(String::from_utf8_lossy(&gone.stderr).contains("geosurge serve"));
 
     // A wrong password is told as such, and never printed.
     fs_err::write(native.secrets.join("postgres_password"), "wrong-password\n").unwrap();
-    let refused = native.geosurge(migrate, &[]).stderr(Stdio::piped()).output().unwrap();
+    let refused = native
+        .geosurge(migrate, &[])
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
     let said = String::from_utf8_lossy(&refused.stderr);
     assert!(!refused.status.success() && said.contains("password"), "{said}");
     assert!(!said.contains("wrong-password"), "{said}");
@@ -204,7 +250,10 @@ impl Native {
             ("@postgres:5432", format!("@127.0.0.1:{postgres_port}")),
             ("0.0.0.0:8080", format!("127.0.0.1:{api_port}")),
             ("http://qdrant:6334", format!("http://127.0.0.1:{qdrant_grpc}")),
-            ("/dev/tcp/127.0.0.1/6333", format!("/dev/tcp/127.0.0.1/{qdrant_http}")),
+            (
+                "/dev/tcp/127.0.0.1/6333",
+                format!("/dev/tcp/127.0.0.1/{qdrant_http}"),
+            ),
             ("http_port: 6333", format!("http_port: {qdrant_http}")),
             ("grpc_port: 6334", format!("grpc_port: {qdrant_grpc}")),
             ("host: 0.0.0.0", "host: 127.0.0.1".to_owned()),
@@ -219,14 +268,25 @@ impl Native {
             postgres_port,
             qdrant: qdrant.map(|binary| (binary.into(), qdrant_http)),
         };
-        for folder in ["data", "etc-geosurge", "etc-postgresql", "postgres", "qdrant/config"] {
+        for folder in [
+            "data",
+            "etc-geosurge",
+            "etc-postgresql",
+            "postgres",
+            "qdrant/config",
+        ] {
             fs_err::create_dir_all(dir.join(folder)).unwrap();
         }
-        native.copy("deploy/postgres/postgresql.conf", "etc-postgresql/postgresql.conf");
+        native.copy(
+            "deploy/postgres/postgresql.conf",
+            "etc-postgresql/postgresql.conf",
+        );
         native.copy("deploy/qdrant/production.yaml", "qdrant/config/production.yaml");
         native.copy("deploy/geosurge.toml", "etc-geosurge/geosurge.toml");
         if native.qdrant.is_none() {
-            println!("GEOSURGE_TEST_QDRANT_BINARY is not set: vectors stay in the data folder, and Qdrant's own command is not run");
+            println!(
+                "GEOSURGE_TEST_QDRANT_BINARY is not set: vectors stay in the data folder, and Qdrant's own command is not run"
+            );
             let settings = dir.join("etc-geosurge/geosurge.toml");
             let text = fs_err::read_to_string(&settings).unwrap();
             let (without, _) = text.split_once("[qdrant]").unwrap();
@@ -279,7 +339,11 @@ impl Native {
     }
 
     fn succeed(&self, service: &Service, more: &[&str]) {
-        let output = self.geosurge(service, more).stderr(Stdio::piped()).output().unwrap();
+        let output = self
+            .geosurge(service, more)
+            .stderr(Stdio::piped())
+            .output()
+            .unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{:?}: {said}", service.command);
     }
@@ -307,19 +371,34 @@ impl Native {
         let owner = is_root();
         if owner {
             for folder in ["postgres", "etc-postgresql", "secrets"] {
-                let owned = Command::new("chown").arg("-R").arg("postgres").arg(self.dir.join(folder)).status();
-                assert!(owned.unwrap().success(), "run as root, Postgres needs a user postgres");
+                let owned = Command::new("chown")
+                    .arg("-R")
+                    .arg("postgres")
+                    .arg(self.dir.join(folder))
+                    .status();
+                assert!(
+                    owned.unwrap().success(),
+                    "run as root, Postgres needs a user postgres"
+                );
             }
-            let open = Command::new("chmod").arg("755").arg(&self.dir).arg(&self.secrets).status();
+            let open = Command::new("chmod")
+                .arg("755")
+                .arg(&self.dir)
+                .arg(&self.secrets)
+                .status();
             assert!(open.unwrap().success());
         }
         let as_owner = |program: &str| {
             let program = self.programs.join(program);
             let mut command = Command::new(if owner { Path::new("setpriv") } else { &program });
             if owner {
-                command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "--"]).arg(&program);
+                command
+                    .args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "--"])
+                    .arg(&program);
             }
-            command.current_dir(self.dir.join("postgres")).stdout(Stdio::null());
+            command
+                .current_dir(self.dir.join("postgres"))
+                .stdout(Stdio::null());
             command
         };
         let password = self.here(&environment["POSTGRES_PASSWORD_FILE"]);
@@ -338,7 +417,13 @@ impl Native {
             .args(command[1..].iter().map(|argument| self.here(argument)))
             .arg("-D")
             .arg(&data)
-            .args(["-c", "listen_addresses=127.0.0.1", "-c", "shared_buffers=32MB", "-c"])
+            .args([
+                "-c",
+                "listen_addresses=127.0.0.1",
+                "-c",
+                "shared_buffers=32MB",
+                "-c",
+            ])
             .arg(format!("unix_socket_directories={}", sockets.display()))
             .args(["-p", &self.postgres_port.to_string()])
             .stderr(Stdio::null())
@@ -358,7 +443,11 @@ impl Native {
     fn start_qdrant(&self, service: &Service) -> Option<Stopped> {
         let (binary, _) = self.qdrant.as_ref()?;
         let folder = self.dir.join("qdrant");
-        fs_err::copy(self.secrets.join("qdrant_server.yaml"), folder.join("config/local.yaml")).unwrap();
+        fs_err::copy(
+            self.secrets.join("qdrant_server.yaml"),
+            folder.join("config/local.yaml"),
+        )
+        .unwrap();
         let server = Command::new(binary)
             .current_dir(&folder)
             .env("RUN_MODE", "production")
@@ -385,7 +474,10 @@ impl Drop for Stopped {
 }
 
 fn terminate(child: &Child) {
-    let _ = Command::new("kill").args(["-TERM", &child.id().to_string()]).stderr(Stdio::null()).status();
+    let _ = Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .stderr(Stdio::null())
+        .status();
 }
 
 fn wait(child: &mut Child, limit: Duration) -> Option<std::process::ExitStatus> {
@@ -405,7 +497,10 @@ fn free_ports<const N: usize>() -> [u16; N] {
 }
 
 fn is_root() -> bool {
-    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+    Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }
 
 /// The folder of the newest installed server, as Debian lays it out, or the one in PATH.

@@ -3,15 +3,9 @@
 //! Two traits, each with an embedded backend that needs no service and one for a team:
 //!
 //! - [`VectorStore`]: collections of named vectors searched by inner product. [`EmbeddedVectorStore`] keeps each
-<<<<<<< HEAD
-//!   collection in a directory with Qdrant Edge.
+//!   collection in a directory with Qdrant Edge; [`QdrantVectorStore`] keeps them on a Qdrant server.
 //! - [`Catalog`]: releases, geocells, reference images, predictions, ground truth and the audit log. [`SqliteCatalog`] keeps
 //!   them in one SQLite file, [`PostgresCatalog`] in a database that a team shares.
-=======
-//!   collection in a directory with Qdrant Edge; [`QdrantVectorStore`] keeps them on a Qdrant server.
-//! - [`Catalog`]: releases, geocells, reference images, predictions and ground truth. [`SqliteCatalog`] keeps them in one
-//!   SQLite file.
->>>>>>> qdrant
 //!
 //! Every backend passes the suites in [`conformance`].
 
@@ -19,12 +13,9 @@ pub mod catalog;
 pub mod conformance;
 pub mod embedded;
 mod error;
-<<<<<<< HEAD
 mod migrations;
 pub mod postgres;
-=======
 pub mod qdrant;
->>>>>>> qdrant
 pub mod sqlite;
 pub mod vectors;
 
@@ -35,12 +26,9 @@ pub use catalog::{
 };
 pub use embedded::EmbeddedVectorStore;
 pub use error::{Error, Result};
-<<<<<<< HEAD
 pub use migrations::{MigrationInfo, MigrationState};
 pub use postgres::{PostgresCatalog, PostgresConfig, PostgresMigration};
-=======
 pub use qdrant::{QdrantOptions, QdrantVectorStore};
->>>>>>> qdrant
 pub use sqlite::SqliteCatalog;
 pub use vectors::{
     CollectionInfo, CollectionName, CollectionSpec, CollectionState, Condition, FieldKind, Filter, Health,
