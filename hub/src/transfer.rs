@@ -173,7 +173,7 @@ impl<'a> Hub<'a> {
             let arrived = length(&whole);
             if arrived < expected {
                 // It counted as whole: call it a part again, to go on from there.
-                std::fs::rename(&whole, whole.with_extension("part"))?;
+                fs_err::rename(&whole, whole.with_extension("part"))?;
                 let short = format!("{arrived} of {expected} bytes arrived");
                 return Err(ApiError::IoError(std::io::Error::new(
                     std::io::ErrorKind::UnexpectedEof,

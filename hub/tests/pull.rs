@@ -1,4 +1,5 @@
 //! Fetching from a hub that breaks off, hangs, refuses, lies and runs out of what it has.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod fake;
 
@@ -533,7 +534,7 @@ fn a_full_disk_is_told_and_leaves_no_model() {
     );
     assert!(error.to_string().contains("is full"), "{error}");
     assert!(!place.is_whole());
-    // What fits is found only while it is written where the length was not told truly.
+    // The same for a folder that is carried here.
     let source = mount.with_file_name("source");
     fs_err::create_dir_all(&source).unwrap();
     fs_err::write(source.join("config.json"), "{}").unwrap();

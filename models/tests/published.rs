@@ -285,6 +285,10 @@ fn verification_names_what_is_missing_extra_and_misshapen() {
         let names = PublishedWeights::open(&fixture(name)).unwrap().names().count();
         assert_eq!(found.tensors, names);
     }
+    for name in ["oneformer-a", "oneformer-b", "segformer-a", "segformer-b"] {
+        let found = verify(&fixture("../segmenters").join(name)).unwrap();
+        assert!(found.is_whole(), "{name}: {found:?}");
+    }
     let folder = copy("whole");
     let file = folder.path().join("model.safetensors");
     let mut tensors = safetensors::load(&file, &Device::Cpu).unwrap();

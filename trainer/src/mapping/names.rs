@@ -5,81 +5,106 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-/// A name for each file, without `.png`: its stem, where no other file has it; else with as many of its folders as tell
-/// it apart, and at last with its extension. They are distinct whatever a file system makes of capitals, and
-/// no map has the name of another photo's overlay.
+/// A name for each file, without `.png`: its stem, where no other file has it; else with its extension where the other lies in
+/// the same folder, and with as many folders as tell it apart where it lies in another. They are distinct whatever a
+/// file system makes of capitals, and no map has the name of another photo's overlay.
 #[must_use]
 pub fn distinct_names(files: &[PathBuf]) -> Vec<String> {
-    let mut depth = vec![0; files.len()];
+    let mut forms: Vec<Form> = files.iter().map(|file| Form::shortest(file)).collect();
     loop {
-        let names: Vec<String> = files
-            .iter()
-            .zip(&depth)
-            .map(|(file, depth)| name(file, *depth))
-            .collect();
+        let names: Vec<String> = forms.iter().map(Form::name).collect();
         let mut owners: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (index, name) in names.iter().enumerate() {
             for written in [format!("{name}.png"), format!("{name}.overlay.png")] {
                 owners.entry(written.to_lowercase()).or_default().push(index);
             }
         }
-        let mut clashing: Vec<usize> = owners
-            .into_values()
-            .filter(|owners| owners.len() > 1)
-            .flatten()
-            .collect();
-        clashing.sort_unstable();
-        clashing.dedup();
-        // The last kind of name is a digest: files that still clash are one file named twice.
-        clashing.retain(|index| depth[*index] <= last_depth(&files[*index]));
-        if clashing.is_empty() {
+        let mut clashes: BTreeMap<usize, Clash> = BTreeMap::new();
+        for clashing in owners.values().filter(|owners| owners.len() > 1) {
+            for index in clashing {
+                let clash = clashes.entry(*index).or_default();
+                for other in clashing.iter().filter(|other| *other != index) {
+                    let beside = files[*other].parent() == files[*index].parent();
+                    clash.beside |= beside;
+                    clash.elsewhere |= !beside;
+                }
+            }
+        }
+        // What is a digest and clashes still is one file named twice.
+        clashes.retain(|index, _| !forms[*index].digest);
+        if clashes.is_empty() {
             return names;
         }
-        for index in clashing {
-            depth[index] += 1;
+        for (index, clash) in clashes {
+            forms[index].lengthen(clash);
         }
     }
 }
 
-fn folders(file: &Path) -> Vec<String> {
-    let parent = file.parent().unwrap_or(Path::new(""));
-    parent
-        .components()
-        .filter_map(|component| match component {
+/// Where the files lie that a name clashes with.
+#[derive(Default)]
+struct Clash {
+    beside: bool,
+    elsewhere: bool,
+}
+
+/// How much of a path its name holds.
+struct Form<'a> {
+    file: &'a Path,
+    folders: Vec<String>,
+    depth: usize,
+    extension: bool,
+    digest: bool,
+}
+
+impl<'a> Form<'a> {
+    fn shortest(file: &'a Path) -> Self {
+        let parent = file.parent().unwrap_or(Path::new(""));
+        let folders = parent.components().filter_map(|component| match component {
             std::path::Component::Normal(name) => Some(name.to_string_lossy().into_owned()),
             _ => None,
-        })
-        .collect()
-}
-
-/// The depth at which a name holds all folders and the extension.
-fn last_depth(file: &Path) -> usize {
-    folders(file).len() + 1
-}
-
-/// The name with `depth` folders; beyond them the extension, and at last a digest of the path.
-fn name(file: &Path, depth: usize) -> String {
-    let folders = folders(file);
-    let stem = file
-        .file_stem()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    let whole = file
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    if depth > last_depth(file) {
-        let digest = Sha256::digest(file.as_os_str().as_encoded_bytes());
-        let digest: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-        return format!("{stem}-{digest}");
+        });
+        Self {
+            file,
+            folders: folders.collect(),
+            depth: 0,
+            extension: false,
+            digest: false,
+        }
     }
-    let shown = depth.min(folders.len());
-    let last = if depth > folders.len() { whole } else { stem };
-    let mut parts = folders[folders.len() - shown..].to_vec();
-    parts.push(last);
-    parts.join("/")
+
+    fn lengthen(&mut self, clash: Clash) {
+        let (depth, extension) = (self.depth, self.extension);
+        if clash.beside {
+            self.extension = true;
+        }
+        if clash.elsewhere {
+            self.depth = (depth + 1).min(self.folders.len());
+        }
+        if (self.depth, self.extension) != (depth, extension) {
+            return;
+        }
+        if depth < self.folders.len() {
+            self.depth += 1;
+        } else if !extension {
+            self.extension = true;
+        } else {
+            self.digest = true;
+        }
+    }
+
+    fn name(&self) -> String {
+        let text = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+        let (stem, whole) = (text(self.file.file_stem()), text(self.file.file_name()));
+        if self.digest {
+            let digest = Sha256::digest(self.file.as_os_str().as_encoded_bytes());
+            let digest: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+            return format!("{stem}-{digest}");
+        }
+        let mut parts = self.folders[self.folders.len() - self.depth..].to_vec();
+        parts.push(if self.extension { whole } else { stem });
+        parts.join("/")
+    }
 }
 
 #[cfg(test)]
@@ -108,7 +133,11 @@ mod tests {
 
     #[test]
     fn extensions_tell_apart_what_lies_in_one_folder() {
-        assert_eq!(names(&["a/x.jpg", "a/x.png"]), ["a/x.jpg", "a/x.png"]);
+        assert_eq!(names(&["a/x.jpg", "a/x.png"]), ["x.jpg", "x.png"]);
+        assert_eq!(
+            names(&["/p/a/x.png", "/p/b/x.png", "/p/b/x.jpg"]),
+            ["a/x", "b/x.png", "b/x.jpg"]
+        );
         assert_eq!(names(&["x.jpg", "x.jpeg"]), ["x.jpg", "x.jpeg"]);
     }
 
