@@ -45,7 +45,7 @@ async fn wrong_states_are_refused() {
         ("UPDATE releases SET status = 'pruned' WHERE id = 'one'", "23514"),
         ("UPDATE releases SET status = 'gone' WHERE id = 'one'", "23514"),
         (
-            "INSERT INTO releases SELECT 'A b', status, checkpoint_id, checkpoint_path, 0, levels, dataset_digest, store FROM releases LIMIT 1",
+            "INSERT INTO releases SELECT 'A b', 'ready', checkpoint_id, checkpoint_path, 1, 1, dataset_digest, store, NULL, NULL, NULL, now() FROM releases LIMIT 1",
             "23514",
         ),
         (
@@ -243,7 +243,7 @@ async fn retention_drops_whole_months() {
     let catalog = database.catalog().await;
     ready_release(&catalog, "a").await;
     let mut connection = database.connection().await;
-    let at = |month, day| Utc.with_ymd_and_hms(2030, month, day, 12, 0, 0).unwrap();
+    let at = |month, day| Utc.with_ymd_and_hms(2020, month, day, 12, 0, 0).unwrap();
     for month in 1..=4 {
         let made: bool = sqlx::query_scalar("SELECT geosurge_make_month($1)")
             .bind(at(month, 1))
@@ -274,7 +274,7 @@ async fn retention_drops_whole_months() {
         );
     }
     let left: Vec<String> = sqlx::query_scalar(
-        "SELECT relname::text FROM pg_class WHERE relname ~ '_y2030m\\d+$' AND relkind = 'r' ORDER BY 1",
+        "SELECT relname::text FROM pg_class WHERE relname ~ '_y2020m\\d+$' AND relkind = 'r' ORDER BY 1",
     )
     .fetch_all(&mut connection)
     .await

@@ -1,5 +1,7 @@
 //! A Postgres server for tests, and a database for each of them.
 #![allow(dead_code, reason = "each test program uses the part that it needs")]
+#![allow(clippy::print_stdout, reason = "a skipped test says so")]
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 pub mod cluster;
 
