@@ -4,7 +4,8 @@
     venv/bin/python models/benches/beside_pytorch.py TARGET/release/examples/encoder_speed [CASE…] [--rounds 7] [--threads 2]
 
 `venv` as in models/tests/segmenters/make_fixtures.py. Weights are random; results of both must agree before anything is
-timed. Prints the median of each, their ratio (above 1: ours is faster), and the peak memory of both processes.
+timed. Prints the medians by the clock and of work on all cores (which other programs on the machine disturb less), their ratios
+(above 1: ours is faster), and the peak memory of both processes.
 """
 import argparse
 import json
@@ -82,21 +83,25 @@ def compare(run, name, rounds, threads, program):
             sys.exit(f"{name}: {program} failed")
         found, expected = load_file(os.path.join(directory, "found.safetensors")), forward()
         error = max(((found[k] - v).abs().max() / v.abs().max()).item() for k, v in expected.items())
-        seconds = {"torch": [], "ours": []}
+        seconds, work = {"torch": [], "ours": []}, {"torch": [], "ours": []}
         for _ in range(rounds):
-            started = time.perf_counter()
+            started, busy = time.perf_counter(), time.process_time()
             forward()
             seconds["torch"].append(time.perf_counter() - started)
+            work["torch"].append(time.process_time() - busy)
             ours.stdin.write("run\n")
             ours.stdin.flush()
-            seconds["ours"].append(float(ours.stdout.readline()))
+            wall, busy = ours.stdout.readline().split()
+            seconds["ours"].append(float(wall))
+            work["ours"].append(float(busy))
         peak = int(ours.communicate("\n")[0].strip()) / 2**20
     torch_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    median = {k: statistics.median(v) for k, v in seconds.items()}
-    print(f"{name:<26} torch {median['torch']:6.2f} s (least {min(seconds['torch']):.2f})   "
-          f"ours {median['ours']:6.2f} s (least {min(seconds['ours']):.2f})   ratio {median['torch'] / median['ours']:.2f} "
-          f"(least {min(seconds['torch']) / min(seconds['ours']):.2f})   relative error {error:.0e}   "
-          f"peak memory {torch_peak:.2f} / {peak:.2f} GiB", flush=True)
+    median = statistics.median
+    print(f"{name:<25} seconds: torch {median(seconds['torch']):.2f}, ours {median(seconds['ours']):.2f}, "
+          f"ratio {median(seconds['torch']) / median(seconds['ours']):.2f}   "
+          f"core seconds: torch {median(work['torch']):.2f}, ours {median(work['ours']):.2f}, "
+          f"ratio {median(work['torch']) / median(work['ours']):.2f}   "
+          f"peak memory, GiB: torch {torch_peak:.2f}, ours {peak:.2f}   relative error {error:.0e}", flush=True)
     if error > 1e-3:
         sys.exit(f"{name}: results differ")
 

@@ -1,7 +1,7 @@
 //! The published encoders, timed one forward pass at a time: `encoder_speed clip|oneformer|segformer DIRECTORY`.
 //!
 //! The directory holds a model in the hub's layout and `input.safetensors` with `pixel_values`; results go to `found.safetensors`
-//! there. Then every line on standard input asks for one pass, whose seconds are the line that is printed. `benches/beside_pytorch.py`
+//! there. Then every line on standard input asks for one pass, whose seconds, by the clock and of all cores, are the line that is printed. `benches/beside_pytorch.py`
 //! drives it.
 #![allow(clippy::print_stdout, reason = "a program that prints its measurements")]
 
@@ -36,9 +36,9 @@ fn main() -> Result<(), Failure> {
         if line?.is_empty() {
             break;
         }
-        let started = Instant::now();
+        let (started, busy) = (Instant::now(), processor_time()?);
         forward(pixels)?;
-        println!("{}", started.elapsed().as_secs_f64());
+        println!("{} {}", started.elapsed().as_secs_f64(), processor_time()? - busy);
     }
     println!("{}", peak_memory()?);
     Ok(())
@@ -79,6 +79,20 @@ fn open(model: &str, directory: &Path) -> Result<Forward, Failure> {
         }
         _ => return Err(format!("no model '{model}'; use clip, oneformer or segformer").into()),
     })
+}
+
+/// Seconds that all cores have worked for this process.
+fn processor_time() -> Result<f64, Failure> {
+    let mut nanoseconds = 0_u64;
+    for task in fs_err::read_dir("/proc/self/task")? {
+        let times = fs_err::read_to_string(task?.path().join("schedstat"))?;
+        nanoseconds += times
+            .split_whitespace()
+            .next()
+            .ok_or("an empty schedstat")?
+            .parse::<u64>()?;
+    }
+    Ok(nanoseconds as f64 * 1e-9)
 }
 
 /// The most memory that this process has held, in KiB.

@@ -225,7 +225,7 @@ impl ImageProcessor {
     pub fn resized(&self, photo: &RgbImage) -> Result<RgbImage> {
         let Some((resize, filter)) = self.resize else {
             return match photo.dimensions() {
-                (0, _) | (_, 0) => Err(Error::Image("an image without pixels".to_owned())),
+                (0, _) | (_, 0) => Err(Error::Image("an image that has no pixels".to_owned())),
                 _ => Ok(photo.clone()),
             };
         };
