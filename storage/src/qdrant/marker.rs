@@ -20,10 +20,13 @@ const FORMAT: u32 = 1;
 /// The value under that key, always replaced whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Marker {
-    pub(super) format: u32,
+    format: u32,
     pub(super) spec: CollectionSpec,
     /// The store that is changing the collection.
     pub(super) loader: Option<Uuid>,
+    /// The loader took over from another, whose load may lack points that it does not know of.
+    #[serde(default)]
+    pub(super) interrupted: bool,
     /// Points when a load was last finished.
     pub(super) finished: Option<u64>,
     /// How its graphs were built when a load was last finished.
@@ -38,8 +41,29 @@ impl Marker {
             format: FORMAT,
             spec,
             loader: Some(loader),
+            interrupted: false,
             finished: None,
             graph: None,
+        }
+    }
+
+    /// With `me` as its loader.
+    pub(super) fn loaded_by(&self, me: Uuid) -> Self {
+        Self {
+            loader: Some(me),
+            interrupted: self.interrupted || self.loader.is_some_and(|other| other != me),
+            ..self.clone()
+        }
+    }
+
+    /// Of a load that was finished with so many points.
+    pub(super) fn finished(&self, points: u64, graph: Option<Graph>) -> Self {
+        Self {
+            loader: None,
+            interrupted: false,
+            finished: Some(points),
+            graph,
+            ..self.clone()
         }
     }
 
@@ -90,14 +114,14 @@ impl Marker {
     pub(super) fn state(&self, me: Uuid, points: u64, broken: bool) -> CollectionState {
         match self.loader {
             None if self.finished == Some(points) => CollectionState::Complete,
-            Some(loader) if loader == me && !broken => CollectionState::Loading,
+            Some(loader) if loader == me && !broken && !self.interrupted => CollectionState::Loading,
             _ => CollectionState::Incomplete,
         }
     }
 
     /// Whether the store `me` may search the collection.
     pub(super) fn is_searchable(&self, me: Uuid, broken: bool) -> bool {
-        self.finished.is_some() || (self.loader == Some(me) && !broken)
+        self.finished.is_some() || (self.loader == Some(me) && !broken && !self.interrupted)
     }
 }
 
@@ -176,7 +200,15 @@ mod tests {
         assert!(marker.is_searchable(me, false));
         assert!(!marker.is_searchable(me, true) && !marker.is_searchable(other, false));
 
-        (marker.loader, marker.finished) = (None, Some(4));
+        let taken = marker.loaded_by(other);
+        assert_eq!(taken.state(other, 4, false), CollectionState::Incomplete);
+        assert!(
+            !taken.is_searchable(other, false),
+            "what the first loader left out is not known"
+        );
+        assert!(!taken.loaded_by(me).is_searchable(me, false));
+
+        marker = taken.finished(4, None);
         assert_eq!(marker.state(other, 4, false), CollectionState::Complete);
         assert_eq!(
             marker.state(me, 3, false),
@@ -184,7 +216,7 @@ mod tests {
             "a point was lost"
         );
 
-        marker.loader = Some(me);
+        marker = marker.loaded_by(me);
         assert_eq!(marker.state(me, 5, false), CollectionState::Loading);
         assert_eq!(marker.state(other, 5, false), CollectionState::Incomplete);
         assert!(

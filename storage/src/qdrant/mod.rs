@@ -14,7 +14,8 @@
 //! A server does not tell whether another loader is still alive, so no reader has to know:
 //!
 //! - a collection whose first load is not finished is searched by its loader alone. To everyone else it is
-//!   [`CollectionState::Incomplete`](crate::CollectionState), whether the loader died or is at work;
+//!   [`CollectionState::Incomplete`](crate::CollectionState), whether the loader died or is at work, and it stays so to whoever
+//!   takes the load over until it is finished;
 //! - a collection that was complete once and is being changed stays searchable for all: reference images are added and removed
 //!   while services answer. Its state is `Loading` to the store that changes it and `Incomplete` to others;
 //! - without a loader it is `Complete` if it holds as many points as were counted when its load was finished.

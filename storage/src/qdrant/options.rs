@@ -135,15 +135,15 @@ impl ApiKey {
     /// [`Error::Invalid`], without the key, where it is empty or holds characters that no header may.
     pub fn new(key: &str) -> Result<Self> {
         let key = key.trim();
-        let mut value = match MetadataValue::try_from(key) {
-            Ok(value) if !key.is_empty() => value,
-            _ => {
-                return Err(Error::Invalid(
-                    "the API key of the Qdrant server is empty or has characters other than visible ASCII"
-                        .into(),
-                ));
-            }
+        let refused = || {
+            Error::Invalid(
+                "the API key of the Qdrant server is empty or has characters other than visible ASCII".into(),
+            )
         };
+        if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(refused());
+        }
+        let mut value = MetadataValue::try_from(key).map_err(|_| refused())?;
         value.set_sensitive(true);
         Ok(Self(value))
     }

@@ -97,11 +97,7 @@ impl Session {
         if marker.loader == Some(self.me) {
             return Ok(());
         }
-        let marker = Marker {
-            loader: Some(self.me),
-            ..marker.clone()
-        };
-        self.write_marker(name, marker).await
+        self.write_marker(name, marker.loaded_by(self.me)).await
     }
 
     pub(super) async fn write_marker(&self, name: &CollectionName, marker: Marker) -> Result<()> {

@@ -313,13 +313,7 @@ impl VectorStore for QdrantVectorStore {
         let writes = session.known.writes(name);
         let _alone = writes.write().await;
         let points = session.count(name, None).await?;
-        let finished = Marker {
-            loader: None,
-            finished: Some(points),
-            graph,
-            ..Marker::clone(&marker)
-        };
-        session.write_marker(name, finished).await?;
+        session.write_marker(name, marker.finished(points, graph)).await?;
         session.known.note_broken(name, false);
         Ok(points)
     }
