@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::CollectionName;
+
 /// The crate's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -32,6 +34,12 @@ pub enum Error {
     /// The store did not answer; the same request may succeed later.
     #[error("the store is not available: {0}")]
     Unavailable(String),
+    /// The store does not let us in, or is not the one that it should be.
+    #[error("{0}")]
+    Denied(String),
+    /// The store, or what is stored, is of a version that this one cannot use.
+    #[error("{0}")]
+    Incompatible(String),
     /// The request can never succeed: wrong dimension, a value that is not finite, an impossible name.
     #[error("{0}")]
     Invalid(String),
@@ -56,7 +64,7 @@ pub enum Error {
     /// The disk is full.
     #[error("no space is left on the disk of {}: free some space and repeat the command", path.display())]
     DiskFull {
-        /// What was being written.
+        /// What was being written, or the server that was.
         path: PathBuf,
     },
     /// A file operation failed for another reason.
@@ -73,6 +81,27 @@ impl Error {
     /// A [`Error::NotFound`] for `what`, e.g. `release "a"`.
     pub fn not_found(what: impl Into<String>) -> Self {
         Error::NotFound { what: what.into() }
+    }
+
+    /// A [`Error::Conflict`]: `alias` is to become an alias and is the name of a collection.
+    pub(crate) fn taken_by_collection(alias: &CollectionName) -> Self {
+        Error::Conflict(format!(
+            "{alias} cannot be an alias, for a collection has that name: choose another alias, or drop the collection"
+        ))
+    }
+
+    /// A [`Error::Conflict`]: `name` is to be changed and is an alias.
+    pub(crate) fn is_alias(name: &CollectionName, target: &CollectionName) -> Self {
+        Error::Conflict(format!(
+            "{name} is an alias, and aliases are for reading: name the collection itself, {target}"
+        ))
+    }
+
+    /// A [`Error::Conflict`]: `collection` is to be dropped and an alias names it.
+    pub(crate) fn aliased(collection: &CollectionName, alias: &CollectionName) -> Self {
+        Error::Conflict(format!(
+            "collection {collection} is in use as {alias}: activate another release, or remove the alias, before it is dropped"
+        ))
     }
 
     /// Sorts a file error into disk full, locked or other.

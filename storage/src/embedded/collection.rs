@@ -7,9 +7,11 @@ use fs_err as fs;
 use qdrant_edge as edge;
 use rayon::prelude::*;
 
-use super::manifest::{Manifest, Phase, sync_directory};
+use super::atomic_file::sync_directory;
+use super::manifest::{Manifest, Phase};
 use super::shard::Shard;
 use super::translate;
+use crate::vectors::{check_points, check_vector, successor};
 use crate::{
     CollectionInfo, CollectionName, CollectionSpec, CollectionState, Error, Filter, Hit, Point, PointId,
     Result, ScrollPage, SearchRequest, StoredPoint, VectorIndex,
@@ -275,57 +277,6 @@ impl Inner {
             return Ok(hits);
         }
     }
-}
-
-/// The next id in the order of ids.
-fn successor(id: PointId) -> Option<PointId> {
-    match id {
-        PointId::Number(u64::MAX) => Some(PointId::Uuid(uuid::Uuid::nil())),
-        PointId::Number(number) => Some(PointId::Number(number + 1)),
-        PointId::Uuid(id) => id
-            .as_u128()
-            .checked_add(1)
-            .map(|id| PointId::Uuid(uuid::Uuid::from_u128(id))),
-    }
-}
-
-fn check_points(spec: &CollectionSpec, points: &[Point]) -> Result<()> {
-    for point in points {
-        for vector in &spec.vectors {
-            let values = point.vectors.get(&vector.name).ok_or_else(|| {
-                Error::Invalid(format!("point {} lacks the vector {:?}", point.id, vector.name))
-            })?;
-            check_vector(
-                &format!("point {}", point.id),
-                &vector.name,
-                vector.dimension,
-                values,
-            )?;
-        }
-        if let Some(unknown) = point.vectors.keys().find(|name| spec.vector(name).is_none()) {
-            return Err(Error::Invalid(format!(
-                "point {} has a vector {unknown:?} that the collection has not",
-                point.id
-            )));
-        }
-    }
-    Ok(())
-}
-
-fn check_vector(whose: &str, name: &str, dimension: usize, values: &[f32]) -> Result<()> {
-    if values.len() != dimension {
-        return Err(Error::Invalid(format!(
-            "the vector {name:?} of {whose} has {} components, the collection {dimension}",
-            values.len()
-        )));
-    }
-    if let Some(at) = values.iter().position(|value| !value.is_finite()) {
-        return Err(Error::Invalid(format!(
-            "the vector {name:?} of {whose} is not finite: component {at} is {}",
-            values[at]
-        )));
-    }
-    Ok(())
 }
 
 fn require_space(dir: &Path, bytes: u64) -> Result<()> {

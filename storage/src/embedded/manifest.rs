@@ -1,11 +1,11 @@
 //! `collection.json`: what a collection is for and whether its last load was finished.
 
-use std::io::Write;
 use std::path::Path;
 
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
+use super::atomic_file;
 use crate::{CollectionSpec, Error, Result};
 
 /// The file's name within a collection's directory.
@@ -71,25 +71,8 @@ impl Manifest {
 
     /// Replaces the manifest of a collection's directory; durable when it returns.
     pub(super) fn write(&self, dir: &Path) -> Result<()> {
-        let path = dir.join(MANIFEST_FILE);
-        let temporary = dir.join(format!("{MANIFEST_FILE}.new"));
-        let write = || -> std::io::Result<()> {
-            let mut file = fs::File::create(&temporary)?;
-            file.write_all(&serde_json::to_vec_pretty(self)?)?;
-            file.sync_all()?;
-            fs::rename(&temporary, &path)?;
-            sync_directory(dir)
-        };
-        write().map_err(|error| Error::io(&path, error))
+        atomic_file::write_json(dir, MANIFEST_FILE, self)
     }
-}
-
-/// Makes the renames within a directory durable.
-pub(super) fn sync_directory(dir: &Path) -> std::io::Result<()> {
-    if cfg!(unix) {
-        fs::File::open(dir)?.sync_all()?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

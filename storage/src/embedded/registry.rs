@@ -6,18 +6,29 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fs_err as fs;
 
+use super::aliases::Aliases;
+use super::atomic_file::sync_directory;
 use super::collection::Collection;
 use super::lock::DirectoryLock;
-use super::manifest::{MANIFEST_FILE, sync_directory};
+use super::manifest::MANIFEST_FILE;
+use crate::vectors::check_distinct;
 use crate::{CollectionName, CollectionSpec, Error, Result};
 
 /// A store's root directory: `<root>/<collection>/`, hidden names while one is being created or dropped.
 #[derive(Debug)]
 pub(super) struct Registry {
     root: PathBuf,
-    /// Opened at first use, then kept. Fields drop in order: collections are flushed before the lock is released.
-    open: Mutex<HashMap<CollectionName, Arc<Collection>>>,
+    /// Fields drop in order: collections are flushed before the lock is released.
+    state: Mutex<State>,
     _lock: DirectoryLock,
+}
+
+/// What the store knows while it is open.
+#[derive(Debug, Default)]
+struct State {
+    /// Opened at first use, then kept.
+    open: HashMap<CollectionName, Arc<Collection>>,
+    aliases: Aliases,
 }
 
 impl Registry {
@@ -32,24 +43,72 @@ impl Registry {
                 fs::remove_dir_all(entry.path()).map_err(|error| Error::io(entry.path(), error))?;
             }
         }
+        let state = State {
+            open: HashMap::new(),
+            aliases: Aliases::read(root)?,
+        };
         Ok(Self {
             root: root.to_owned(),
-            open: Mutex::default(),
+            state: Mutex::new(state),
             _lock: lock,
         })
     }
 
-    /// The open collection of this name.
+    /// The open collection that has this name, or that an alias of this name means.
     pub(super) fn collection(&self, name: &CollectionName) -> Result<Arc<Collection>> {
-        self.find(&mut self.open_collections(), name)?
+        let mut state = self.state();
+        let target = state.aliases.target(name).unwrap_or(name).clone();
+        let missing = || match target == *name {
+            true => Error::not_found(format!("collection {name}")),
+            false => Error::not_found(format!("collection {target}, which the alias {name} names,")),
+        };
+        self.find(&mut state.open, &target)?.ok_or_else(missing)
+    }
+
+    /// The open collection of this name, to be changed.
+    pub(super) fn writable(&self, name: &CollectionName) -> Result<Arc<Collection>> {
+        let mut state = self.state();
+        state.refuse_alias(name)?;
+        self.find(&mut state.open, name)?
             .ok_or_else(|| Error::not_found(format!("collection {name}")))
+    }
+
+    /// Points aliases at collections.
+    pub(super) fn set_aliases(&self, aliases: &[(CollectionName, CollectionName)]) -> Result<()> {
+        check_distinct(aliases)?;
+        let mut state = self.state();
+        for (alias, target) in aliases {
+            if self.exists(alias) {
+                return Err(Error::taken_by_collection(alias));
+            }
+            if !self.exists(target) {
+                return Err(Error::not_found(format!("collection {target}")));
+            }
+        }
+        state
+            .aliases
+            .change(&self.root, |stored| stored.extend(aliases.iter().cloned()))
+    }
+
+    /// Every alias with its collection, sorted by alias.
+    pub(super) fn aliases(&self) -> Vec<(CollectionName, CollectionName)> {
+        self.state().aliases.pairs()
+    }
+
+    /// Removes aliases.
+    pub(super) fn remove_aliases(&self, aliases: &[CollectionName]) -> Result<()> {
+        let mut state = self.state();
+        state.aliases.change(&self.root, |stored| {
+            stored.retain(|alias, _| !aliases.contains(alias))
+        })
     }
 
     /// Creates a collection, or checks that the existing one is alike.
     pub(super) fn create(&self, name: &CollectionName, spec: &CollectionSpec) -> Result<()> {
         spec.check()?;
-        let mut open = self.open_collections();
-        if let Some(existing) = self.find(&mut open, name)? {
+        let mut state = self.state();
+        state.refuse_alias(name)?;
+        if let Some(existing) = self.find(&mut state.open, name)? {
             if existing.spec()?.is_equivalent(spec) {
                 return Ok(());
             }
@@ -73,14 +132,18 @@ impl Registry {
             .and_then(|()| sync_directory(&self.root))
             .map_err(|error| Error::io(&dir, error))?;
         let collection = Collection::open(name.clone(), dir, true)?;
-        open.insert(name.clone(), Arc::new(collection));
+        state.open.insert(name.clone(), Arc::new(collection));
         Ok(())
     }
 
-    /// Deletes a collection.
+    /// Deletes a collection that no alias names.
     pub(super) fn drop_collection(&self, name: &CollectionName) -> Result<()> {
-        let mut open = self.open_collections();
-        if let Some(collection) = open.remove(name) {
+        let mut state = self.state();
+        state.refuse_alias(name)?;
+        if let Some(alias) = state.aliases.of(name) {
+            return Err(Error::aliased(name, alias));
+        }
+        if let Some(collection) = state.open.remove(name) {
             collection.close();
         }
         let dir = self.dir(name);
@@ -117,7 +180,7 @@ impl Registry {
         if let Some(broken) = open.remove(name) {
             broken.close();
         }
-        if !self.dir(name).join(MANIFEST_FILE).exists() {
+        if !self.exists(name) {
             return Ok(None);
         }
         let collection = Arc::new(Collection::open(name.clone(), self.dir(name), false)?);
@@ -129,8 +192,22 @@ impl Registry {
         self.root.join(name.as_str())
     }
 
-    fn open_collections(&self) -> MutexGuard<'_, HashMap<CollectionName, Arc<Collection>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    fn exists(&self, name: &CollectionName) -> bool {
+        self.dir(name).join(MANIFEST_FILE).exists()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// What is changed is named itself.
+    fn refuse_alias(&self, name: &CollectionName) -> Result<()> {
+        match self.aliases.target(name) {
+            Some(target) => Err(Error::is_alias(name, target)),
+            None => Ok(()),
+        }
     }
 }
 

@@ -56,7 +56,7 @@ impl VectorStore for EmbeddedVectorStore {
 
     async fn upsert(&self, name: &CollectionName, points: Vec<Point>) -> Result<()> {
         let name = name.clone();
-        self.run(move |registry| registry.collection(&name)?.upsert(points))
+        self.run(move |registry| registry.writable(&name)?.upsert(points))
             .await
     }
 
@@ -105,7 +105,7 @@ impl VectorStore for EmbeddedVectorStore {
 
     async fn delete(&self, name: &CollectionName, ids: &[PointId]) -> Result<()> {
         let (name, ids) = (name.clone(), ids.to_vec());
-        self.run(move |registry| registry.collection(&name)?.delete(&ids))
+        self.run(move |registry| registry.writable(&name)?.delete(&ids))
             .await
     }
 
@@ -125,8 +125,22 @@ impl VectorStore for EmbeddedVectorStore {
 
     async fn finish_load(&self, name: &CollectionName) -> Result<u64> {
         let name = name.clone();
-        self.run(move |registry| registry.collection(&name)?.finish_load())
+        self.run(move |registry| registry.writable(&name)?.finish_load())
             .await
+    }
+
+    async fn set_aliases(&self, aliases: &[(CollectionName, CollectionName)]) -> Result<()> {
+        let aliases = aliases.to_vec();
+        self.run(move |registry| registry.set_aliases(&aliases)).await
+    }
+
+    async fn aliases(&self) -> Result<Vec<(CollectionName, CollectionName)>> {
+        self.run(|registry| Ok(registry.aliases())).await
+    }
+
+    async fn remove_aliases(&self, aliases: &[CollectionName]) -> Result<()> {
+        let aliases = aliases.to_vec();
+        self.run(move |registry| registry.remove_aliases(&aliases)).await
     }
 
     async fn health(&self) -> Result<Health> {

@@ -37,6 +37,16 @@ impl CollectionName {
         Self(format!("geosurge_{release}_references"))
     }
 
+    /// The alias of the active release's level: `geosurge_active_level_{level}`.
+    pub fn active_level(level: usize) -> Self {
+        Self(format!("geosurge_active_level_{level}"))
+    }
+
+    /// The alias of the active release's reference images: `geosurge_active_references`.
+    pub fn active_references() -> Self {
+        Self("geosurge_active_references".to_owned())
+    }
+
     /// True for a collection that belongs to the release.
     pub fn belongs_to(&self, release: &ReleaseId) -> bool {
         *self == Self::references(release)
@@ -229,6 +239,16 @@ pub(crate) fn check_identifier(kind: &str, name: &str) -> Result<()> {
     Ok(())
 }
 
+/// No alias may have two targets.
+pub(crate) fn check_distinct(aliases: &[(CollectionName, CollectionName)]) -> Result<()> {
+    for (i, (alias, _)) in aliases.iter().enumerate() {
+        if aliases[..i].iter().any(|(other, _)| other == alias) {
+            return Err(Error::Invalid(format!("the alias {alias} is given twice")));
+        }
+    }
+    Ok(())
+}
+
 /// Whether everything that was written to a collection is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -280,6 +300,14 @@ mod tests {
         assert!(CollectionName::level(&release, 6).belongs_to(&release));
         let other = ReleaseId::new("2026-1").unwrap();
         assert!(!CollectionName::level(&release, 1).belongs_to(&other));
+        assert_eq!(
+            CollectionName::active_level(3).as_str(),
+            "geosurge_active_level_3"
+        );
+        assert_eq!(
+            CollectionName::active_references().as_str(),
+            "geosurge_active_references"
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What every [`VectorStore`] has to do.
 
+mod aliases;
 mod filters;
 mod life;
 mod points;
@@ -9,6 +10,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use aliases::{
+    aliased_collections_are_kept, aliases_are_set_together, bad_aliases_are_refused_whole,
+    searches_and_reads_follow_an_alias,
+};
 pub use filters::filters_select_what_they_say;
 pub use life::{
     a_changed_collection_is_finished_again, a_finished_load_survives_reopening, a_store_tells_its_health,
@@ -39,17 +44,19 @@ pub trait VectorStorePlace: Send + Sync {
     fn is_exclusive(&self) -> bool;
 }
 
-/// One test for each behaviour of a vector store. The expression gives a [`VectorStorePlace`] of its own for each test.
+/// Hands the names of all behaviours to a macro, behind its other arguments: for backends whose tests need more than a place.
 #[macro_export]
-macro_rules! vector_store_conformance {
-    ($place:expr) => {
-        $crate::conformance_tests!(
-            vector_store,
-            $place,
+macro_rules! each_vector_store_behaviour {
+    ([$($tests:tt)+] $($arguments:tt)*) => {
+        $($tests)+! {
+            $($arguments)*
             a_changed_collection_is_finished_again,
             a_finished_load_survives_reopening,
             a_store_tells_its_health,
+            aliased_collections_are_kept,
+            aliases_are_set_together,
             an_interrupted_load_is_noticed_and_resumed,
+            bad_aliases_are_refused_whole,
             bad_points_are_refused_whole,
             bad_queries_are_refused,
             collections_are_listed_and_dropped,
@@ -63,8 +70,17 @@ macro_rules! vector_store_conformance {
             missing_collections_are_not_found,
             points_come_back_as_they_went_in,
             readers_and_writers_work_at_once,
+            searches_and_reads_follow_an_alias,
             upserts_are_repeatable,
-        );
+        }
+    };
+}
+
+/// One test for each behaviour of a vector store. The expression gives a [`VectorStorePlace`] of its own for each test.
+#[macro_export]
+macro_rules! vector_store_conformance {
+    ($place:expr) => {
+        $crate::each_vector_store_behaviour!([$crate::conformance_tests] vector_store, $place,);
     };
 }
 
