@@ -60,6 +60,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<()> {
         let release = args.release.as_deref().map(str::parse).transpose()?;
         let open = OpenOptions {
             device,
+            checkpoints: stores::checkpoints(settings),
             ..OpenOptions::default()
         };
         let localizer = Localizer::open(release.as_ref(), stores.vectors, stores.catalog, &open).await?;

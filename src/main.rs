@@ -12,6 +12,7 @@ mod partition;
 mod photos;
 mod planet;
 mod progress;
+mod references;
 mod releases;
 mod segment;
 mod serve;
@@ -55,8 +56,10 @@ enum Sub {
     Eval(eval::Args),
     /// Build a release from a checkpoint and a dataset of reference photographs
     Index(index::Args),
-    /// List releases, or choose the one that answers
+    /// List, show, activate, roll back, compare and prune releases
     Releases(releases::Args),
+    /// Add, remove or list reference photographs of a release, without training
+    References(references::Args),
     /// Serve GraphQL, the upload page and health checks
     Serve(serve::Args),
     /// Answer where photographs were taken, with the active release
@@ -81,6 +84,7 @@ fn main() -> ExitCode {
         Sub::Eval(args) => eval::run(&args, &settings),
         Sub::Index(args) => index::run(&args, &settings),
         Sub::Releases(args) => releases::run(&args, &settings),
+        Sub::References(args) => references::run(&args, &settings),
         Sub::Serve(args) => serve::run(&args, &settings),
         Sub::Localize(args) => localize::run(&args, &settings),
         Sub::Segment(args) => segment::run(&args, &settings),

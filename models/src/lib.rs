@@ -26,7 +26,7 @@ mod vision;
 mod visual;
 
 pub use calibration::Calibration;
-pub use checkpoint::{Checkpoint, CheckpointContents, FORMAT_VERSION, Provenance};
+pub use checkpoint::{Checkpoint, CheckpointContents, Checksums, FORMAT_VERSION, Provenance};
 pub use config::{Activation, FusionConfig, ModelConfig, Palette, Stream, VisionConfig};
 pub use encoder::{Encoded, Encoder, SegmenterChoice, Timings};
 pub use error::{Error, Result};
