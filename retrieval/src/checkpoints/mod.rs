@@ -5,6 +5,10 @@
 //! same one at once.
 
 mod cache;
+#[cfg(feature = "object-store")]
+mod remote;
+#[cfg(not(feature = "object-store"))]
+#[path = "no_remote.rs"]
 mod remote;
 
 use std::path::{Path, PathBuf};
@@ -42,6 +46,7 @@ impl Checkpoints {
         if !is_url(location) {
             return open_folder(PathBuf::from(location)).await;
         }
+        self.folder(location)?;
         let source = remote::Source::new(location, &self.options)?;
         let checksums = source.checksums().await?;
         self.cached(location, &checksums.id(), Some((source, checksums))).await
@@ -73,6 +78,13 @@ impl Checkpoints {
         }
     }
 
+    /// The folder of copies.
+    fn folder(&self, location: &str) -> Result<&Path> {
+        self.cache.as_deref().ok_or_else(|| Error::NoCheckpointCache {
+            location: location.to_owned(),
+        })
+    }
+
     /// The copy with this id, fetched where it is absent or damaged.
     async fn cached(
         &self,
@@ -80,9 +92,7 @@ impl Checkpoints {
         id: &str,
         source: Option<(remote::Source, models::Checksums)>,
     ) -> Result<Checkpoint> {
-        let cache = self.cache.as_deref().ok_or_else(|| Error::NoCheckpointCache {
-            location: location.to_owned(),
-        })?;
+        let cache = self.folder(location)?;
         if let Some(checkpoint) = cache::open(cache, id).await? {
             return Ok(checkpoint);
         }
