@@ -58,6 +58,9 @@ pub fn run(args: &Args, settings: &Settings) -> Result<()> {
     let failed = stores::runtime()?.block_on(async {
         let stores = stores::open(settings).await?;
         let release = args.release.as_deref().map(str::parse).transpose()?;
+        if let Some(release) = &release {
+            stores::settle(settings, stores.vectors.as_ref(), stores.catalog.as_ref(), release).await?;
+        }
         let open = OpenOptions {
             device,
             checkpoints: stores::checkpoints(settings),

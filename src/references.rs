@@ -109,7 +109,7 @@ async fn add(
     };
     let (store, catalog) = (Arc::clone(&stores.vectors), Arc::clone(&stores.catalog));
     let photos = settings.references_dir();
-    references::settle_if_built(&release, &photos, store.as_ref(), catalog.as_ref()).await?;
+    stores::settle(settings, store.as_ref(), catalog.as_ref(), &release).await?;
     let localizer = Localizer::open(Some(&release), store.clone(), catalog.clone(), &open).await?;
     let options = AddOptions {
         encoder: localizer.encoder(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use retrieval::Checkpoints;
-use storage::{Catalog, EmbeddedVectorStore, SqliteCatalog, VectorStore};
+use storage::{Catalog, EmbeddedVectorStore, ReleaseId, SqliteCatalog, VectorStore};
 
 use crate::settings::Settings;
 
@@ -35,6 +35,17 @@ pub async fn open_beside_service(settings: &Settings) -> Result<(Option<Arc<dyn 
         Err(error) if is_locked(&error) => Ok((None, catalog(settings).await?)),
         Err(error) => Err(error),
     }
+}
+
+/// Settles what was interrupted in a release's gallery, for one that is about to be opened and need not be the active one.
+pub async fn settle(
+    settings: &Settings,
+    store: &dyn VectorStore,
+    catalog: &dyn Catalog,
+    release: &ReleaseId,
+) -> Result<()> {
+    indexer::references::settle_if_built(release, &settings.references_dir(), store, catalog).await?;
+    Ok(())
 }
 
 /// Whether an error is that another process has the embedded vector store open.

@@ -118,8 +118,7 @@ async fn pruning_spares_the_active_release_and_the_way_back() {
     }
     let candidate = house.build(world, "candidate").await;
     let none = Checkpoints::default();
-    let (store, catalog) = (Arc::clone(&house.store), Arc::clone(&house.catalog));
-    let (store, catalog) = (store.as_ref(), catalog.as_ref());
+    let (store, catalog) = (house.store.as_ref(), house.catalog.as_ref());
     let plan = plan_prune(1, store, catalog, &none).await.unwrap();
     let victims: Vec<&str> = plan.victims.iter().map(|release| release.id.as_str()).collect();
     assert_eq!(victims, ["r1", "r2"]);
@@ -211,6 +210,6 @@ async fn an_estimate_adds_up_and_writes_nothing() {
     let real = house.bytes_on_disk();
     let ratio = estimate.disk_bytes as f64 / real as f64;
     println!("estimated {} bytes, took {real}", estimate.disk_bytes);
-    assert!((0.2..5.0).contains(&ratio), "{ratio}");
+    assert!((0.5..2.0).contains(&ratio), "{ratio}");
     assert_eq!(Stage::ALL.len(), 4);
 }

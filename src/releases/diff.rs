@@ -100,8 +100,7 @@ async fn localizer(
     open: &OpenOptions,
 ) -> Result<Localizer> {
     let (store, catalog) = (Arc::clone(&stores.vectors), Arc::clone(&stores.catalog));
-    let photos = settings.references_dir();
-    indexer::references::settle_if_built(release, &photos, store.as_ref(), catalog.as_ref()).await?;
+    stores::settle(settings, store.as_ref(), catalog.as_ref(), release).await?;
     Ok(Localizer::open(Some(release), store, catalog, open).await?)
 }
 

@@ -88,6 +88,9 @@ async fn act(action: &Action, settings: &Settings) -> Result<()> {
         Action::Activate { release } => {
             let (store, catalog) = stores::open_beside_service(settings).await?;
             let release = release.parse()?;
+            if let Some(store) = &store {
+                stores::settle(settings, store.as_ref(), catalog.as_ref(), &release).await?;
+            }
             let release = indexer::activate(&release, store.as_deref(), catalog.as_ref(), &checkpoints).await?;
             output::line(format!("release {} is {}", release.id, release.status));
         }

@@ -44,8 +44,7 @@ fn a_killed_build_ends_like_an_undisturbed_one() {
             }
         }
         let report = succeed(&mut world.index(&data, "r"));
-        let status: serde_json::Value = serde_json::from_str(report.lines().last().unwrap()).unwrap();
-        assert_eq!(status["release"]["status"], "ready", "{report}");
+        assert!(report.contains("release r ") && report.contains("ready"), "{report}");
         let found = Snapshot::take(&data, "r", &world.queries);
         largest = largest.max(expected.assert_same(&found, &format!("build {builds}, kill {kills}")));
         fs_err::remove_dir_all(&data).unwrap();

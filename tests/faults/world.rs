@@ -69,7 +69,7 @@ impl World {
         command
             .arg("index")
             .args([self.checkpoint(), self.dataset()])
-            .args(["--name", release, "--device", "cpu", "--json", "--batch", "16", "--write-batch", "16"]);
+            .args(["--name", release, "--device", "cpu", "--batch", "16", "--write-batch", "16"]);
         command
     }
 }

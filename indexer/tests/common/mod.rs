@@ -172,8 +172,10 @@ impl House {
     }
 
     pub fn bytes_on_disk(&self) -> u64 {
+        use std::os::unix::fs::MetadataExt;
+        // Blocks, for the engine's files have holes.
         let files = walkdir::WalkDir::new(self.directory.path()).into_iter();
-        files.map(|entry| entry.unwrap().metadata().unwrap().len()).sum()
+        files.map(|entry| entry.unwrap().metadata().unwrap().blocks() * 512).sum()
     }
 
     /// Folder of photographs that were copied for releases.
