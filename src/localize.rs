@@ -59,7 +59,13 @@ pub fn run(args: &Args, settings: &Settings) -> Result<()> {
         let stores = stores::open(settings).await?;
         let release = args.release.as_deref().map(str::parse).transpose()?;
         if let Some(release) = &release {
-            stores::settle(settings, stores.vectors.as_ref(), stores.catalog.as_ref(), release).await?;
+            stores::settle(
+                settings,
+                stores.vectors.as_ref(),
+                stores.catalog.as_ref(),
+                release,
+            )
+            .await?;
         }
         let open = OpenOptions {
             device,

@@ -159,8 +159,14 @@ mod tests {
         assert_eq!(distance(0.4321), "432 m");
         assert_eq!(distance(12.34), "12.3 km");
         assert_eq!(distance(1234.5), "1234 km");
-        assert_eq!((bytes(900), bytes(3 << 20)), ("900 B".to_owned(), "3.0 MiB".to_owned()));
-        assert_eq!((duration(90.0), duration(5400.0)), ("90 s".to_owned(), "90 min".to_owned()));
+        assert_eq!(
+            (bytes(900), bytes(3 << 20)),
+            ("900 B".to_owned(), "3.0 MiB".to_owned())
+        );
+        assert_eq!(
+            (duration(90.0), duration(5400.0)),
+            ("90 s".to_owned(), "90 min".to_owned())
+        );
         assert_eq!(percent(0.1234), "12.3 %");
     }
 }

@@ -96,8 +96,10 @@ impl Drop for Bar {
 }
 
 fn style() -> ProgressStyle {
-    ProgressStyle::with_template("{prefix:>22} {wide_bar:.cyan/blue} {pos}/{len} {per_sec} {elapsed} left {eta} {msg}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
+    ProgressStyle::with_template(
+        "{prefix:>22} {wide_bar:.cyan/blue} {pos}/{len} {per_sec} {elapsed} left {eta} {msg}",
+    )
+    .unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 /// `, 12.5 a second, 80 s left`; nothing before the first unit and after the last one.

@@ -132,7 +132,10 @@ async fn add(
     )
     .await?;
     bar.finish();
-    let skipped = imported.skipped.iter().map(|s| (s.file.clone(), s.reason.clone()));
+    let skipped = imported
+        .skipped
+        .iter()
+        .map(|s| (s.file.clone(), s.reason.clone()));
     let skipped: Vec<(PathBuf, String)> = skipped
         .chain(added.skipped.iter().map(|s| (s.file.clone(), s.reason.clone())))
         .collect();
@@ -164,9 +167,16 @@ fn tell_added(args: &Args, release: &ReleaseId, added: &Added, skipped: &[(PathB
         let apart = if duplicate.apart_km < 0.1 {
             String::new()
         } else {
-            format!(", which is said to be {} away", output::distance(duplicate.apart_km))
+            format!(
+                ", which is said to be {} away",
+                output::distance(duplicate.apart_km)
+            )
         };
-        eprintln!("has already {}: {}{apart}", duplicate.file.display(), duplicate.of);
+        eprintln!(
+            "has already {}: {}{apart}",
+            duplicate.file.display(),
+            duplicate.of
+        );
     }
     for (file, reason) in skipped.iter().take(10) {
         eprintln!("left out {}: {reason}", file.display());
@@ -205,14 +215,21 @@ async fn list(args: &Args, settings: &Settings, limit: usize, after: Option<Uuid
         table.add_row([
             image.id.to_string(),
             output::place(image.location),
-            image.geocell.map_or_else(|| "outside".to_owned(), |cell| cell.token()),
-            image.captured_at.map_or_else(String::new, |at| at.format("%Y-%m-%d").to_string()),
+            image
+                .geocell
+                .map_or_else(|| "outside".to_owned(), |cell| cell.token()),
+            image
+                .captured_at
+                .map_or_else(String::new, |at| at.format("%Y-%m-%d").to_string()),
             image.path.clone(),
         ]);
     }
     output::line(table);
     let total = catalog.counts(&release).await?.reference_images;
-    output::line(format!("{} of {total} reference photographs of release {release}", images.len()));
+    output::line(format!(
+        "{} of {total} reference photographs of release {release}",
+        images.len()
+    ));
     if let Some(last) = images.last().filter(|_| images.len() == limit) {
         output::line(format!("go on with --after {}", last.id));
     }

@@ -43,7 +43,13 @@ pub fn run(args: &Args, settings: &Settings) -> Result<()> {
     stores::runtime()?.block_on(async {
         let stores = stores::open(settings).await?;
         if let Some(shadow) = &shadow {
-            stores::settle(settings, stores.vectors.as_ref(), stores.catalog.as_ref(), &shadow.release).await?;
+            stores::settle(
+                settings,
+                stores.vectors.as_ref(),
+                stores.catalog.as_ref(),
+                &shadow.release,
+            )
+            .await?;
         }
         let config = ServeConfig {
             allow_public: args.allow_public,

@@ -29,7 +29,9 @@ pub async fn open(settings: &Settings) -> Result<Stores> {
 
 /// Opens the catalog, and the vector store unless a running service has an embedded one open. What the catalog alone decides
 /// can be done beside that service.
-pub async fn open_beside_service(settings: &Settings) -> Result<(Option<Arc<dyn VectorStore>>, Arc<dyn Catalog>)> {
+pub async fn open_beside_service(
+    settings: &Settings,
+) -> Result<(Option<Arc<dyn VectorStore>>, Arc<dyn Catalog>)> {
     match open(settings).await {
         Ok(stores) => Ok((Some(stores.vectors), stores.catalog)),
         Err(error) if is_locked(&error) => Ok((None, catalog(settings).await?)),

@@ -179,7 +179,9 @@ async fn settle(
     store: &dyn VectorStore,
     catalog: &dyn Catalog,
 ) -> Result<()> {
-    let Some(photos) = &options.photos else { return Ok(()) };
+    let Some(photos) = &options.photos else {
+        return Ok(());
+    };
     match references::settle_held(release, photos, store, catalog).await {
         // Real damage is found by the check that follows.
         Err(Error::NotWhole { .. } | Error::Storage(storage::Error::NotFound { .. })) => Ok(()),
@@ -371,7 +373,9 @@ async fn remove_unknown_records(target: Target<'_>, images: &BTreeSet<Uuid>) -> 
             .catalog
             .list_reference_images(target.release, after, PAGE)
             .await?;
-        let Some(last) = page.last() else { return Ok(removed) };
+        let Some(last) = page.last() else {
+            return Ok(removed);
+        };
         after = Some(last.id);
         let unknown: Vec<Uuid> = page
             .iter()

@@ -51,7 +51,9 @@ pub enum Error {
     },
 
     /// A release that was not built, or whose contents are gone.
-    #[error("release {release} is {status}; only a ready, active or retired release can be activated or changed, so (re)build one with `geosurge index`")]
+    #[error(
+        "release {release} is {status}; only a ready, active or retired release can be activated or changed, so (re)build one with `geosurge index`"
+    )]
     NotReady {
         /// The release.
         release: ReleaseId,
@@ -118,5 +120,8 @@ fn reasons(passed_over: &[(ReleaseId, String)]) -> String {
     if passed_over.is_empty() {
         return ": no other release was ever active; activate one by its name".to_owned();
     }
-    passed_over.iter().map(|(_, reason)| format!("; {reason}")).collect()
+    passed_over
+        .iter()
+        .map(|(_, reason)| format!("; {reason}"))
+        .collect()
 }

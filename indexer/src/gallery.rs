@@ -146,7 +146,9 @@ async fn encode_all(
             report.encoded += encoded.len();
             for (candidate, encoded) in candidates.into_iter().zip(encoded) {
                 let Candidate { image, path, .. } = candidate;
-                loaded.points.push(references::point(&image, &path, encoded.embedding));
+                loaded
+                    .points
+                    .push(references::point(&image, &path, encoded.embedding));
                 loaded.records.push(image);
             }
         }

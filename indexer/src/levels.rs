@@ -7,8 +7,8 @@ use futures::{StreamExt, TryStreamExt};
 use geocells::{Geocell, Hierarchy, Partition};
 use serde_json::{Value, json};
 use storage::{
-    Catalog, CollectionName, CollectionSpec, CollectionState, FieldKind, GeocellRecord, Point, PointId, ReleaseId,
-    VectorSpec, VectorStore,
+    Catalog, CollectionName, CollectionSpec, CollectionState, FieldKind, GeocellRecord, Point, PointId,
+    ReleaseId, VectorSpec, VectorStore,
 };
 
 use crate::progress::{Progress, Report, Stage};
@@ -70,8 +70,7 @@ pub(crate) async fn load(target: Target<'_>, hierarchy: &Hierarchy, vectors: &[L
         target.store.create_collection(&collection, &spec).await?;
         let info = target.store.collection(&collection).await?;
         let cells = partition.cells().len();
-        let loaded =
-            !target.reload && info.state == CollectionState::Complete && info.points == cells as u64;
+        let loaded = !target.reload && info.state == CollectionState::Complete && info.points == cells as u64;
         if info.points > cells as u64 {
             // Cells of another checkpoint cannot be here, but what is not known must not answer.
             remove_unknown(target, &collection, partition).await?;
@@ -104,7 +103,11 @@ pub(crate) async fn load(target: Target<'_>, hierarchy: &Hierarchy, vectors: &[L
 }
 
 /// Deletes points that are no cells of the partition.
-async fn remove_unknown(target: Target<'_>, collection: &CollectionName, partition: &Partition) -> Result<()> {
+async fn remove_unknown(
+    target: Target<'_>,
+    collection: &CollectionName,
+    partition: &Partition,
+) -> Result<()> {
     let known: HashSet<u64> = partition.cells().iter().map(|cell| cell.id.as_u64()).collect();
     let mut after = None;
     loop {

@@ -238,7 +238,10 @@ async fn answers(target: Target<'_>, expected: Expected<'_>, verification: &mut 
         if let Some(changed) = points.iter().find(|point| !references::is_as_written(point)) {
             return Err(failed(
                 target,
-                format!("the vector of reference image {} has another checksum than when it was written", changed.id),
+                format!(
+                    "the vector of reference image {} has another checksum than when it was written",
+                    changed.id
+                ),
             ));
         }
         verification.checksums += points.len();

@@ -59,7 +59,10 @@ async fn points(house: &House, release: &ReleaseId) -> u64 {
     let collection = CollectionName::references(release);
     let info = house.store.collection(&collection).await.unwrap();
     assert_eq!(info.state, CollectionState::Complete);
-    assert_eq!(info.points, house.catalog.counts(release).await.unwrap().reference_images);
+    assert_eq!(
+        info.points,
+        house.catalog.counts(release).await.unwrap().reference_images
+    );
     info.points
 }
 
@@ -86,12 +89,19 @@ async fn an_added_photo_supports_the_next_answer_and_a_removed_one_no_answer() {
 
     let photo = Photo::new(&path, winning);
     let added = add_photos(&house, &release, vec![photo.clone()], true).await;
-    let [id] = added.added[..] else { panic!("{added:?}") };
+    let [id] = added.added[..] else {
+        panic!("{added:?}")
+    };
     assert_eq!(points(&house, &release).await, before + 1);
     let answer = query().await;
     assert_eq!(answer.references[0].id, id);
     assert!(answer.references[0].likeness > 0.999);
-    let row = house.catalog.reference_images(&release, &[id]).await.unwrap().remove(0);
+    let row = house
+        .catalog
+        .reference_images(&release, &[id])
+        .await
+        .unwrap()
+        .remove(0);
     let copy = PathBuf::from(&row.path);
     assert!(copy.starts_with(house.photos()) && copy.is_file());
 
@@ -101,25 +111,52 @@ async fn an_added_photo_supports_the_next_answer_and_a_removed_one_no_answer() {
     let twice = add_photos(&house, &release, vec![again.clone(), again], true).await;
     assert!(twice.added.is_empty());
     assert_eq!(twice.duplicates.len(), 2);
-    assert!(twice.duplicates.iter().all(|duplicate| duplicate.of == id && duplicate.apart_km > 1.0));
+    assert!(
+        twice
+            .duplicates
+            .iter()
+            .all(|duplicate| duplicate.of == id && duplicate.apart_km > 1.0)
+    );
     assert!(copy.is_file());
 
     let (store, catalog) = (house.store.as_ref(), house.catalog.as_ref());
     let unknown = Uuid::from_u128(7);
-    let removed = remove(&release, &[id, unknown, id], Some("test"), &house.photos(), store, catalog)
-        .await
-        .unwrap();
+    let removed = remove(
+        &release,
+        &[id, unknown, id],
+        Some("test"),
+        &house.photos(),
+        store,
+        catalog,
+    )
+    .await
+    .unwrap();
     assert_eq!((removed.removed, removed.unknown), (vec![id], vec![unknown]));
     assert_eq!(points(&house, &release).await, before);
-    assert!(query().await.references.iter().all(|reference| reference.id != id));
+    assert!(
+        query()
+            .await
+            .references
+            .iter()
+            .all(|reference| reference.id != id)
+    );
     assert!(!copy.exists() && path.exists(), "copies go, originals stay");
     let log = catalog.audit(&AuditFilter::default(), None, 10).await.unwrap();
     let actions: Vec<&str> = log.iter().map(|entry| entry.action.as_str()).collect();
     assert_eq!(
         actions,
-        ["references.removed", "references.remove", "references.add", "release.activate"]
+        [
+            "references.removed",
+            "references.remove",
+            "references.add",
+            "release.activate"
+        ]
     );
-    assert!(log[..3].iter().all(|entry| entry.actor.as_deref() == Some("test")));
+    assert!(
+        log[..3]
+            .iter()
+            .all(|entry| entry.actor.as_deref() == Some("test"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -132,7 +169,9 @@ async fn bad_photos_are_told_and_leave_no_copy() {
     fs_err::write(&broken, b"no image").unwrap();
     let (good, place) = new_photo(world, folder.path(), 1);
     let absent = folder.path().join("absent.jpg");
-    let photos = [&broken, &absent, &good].map(|path| Photo::new(path, place)).to_vec();
+    let photos = [&broken, &absent, &good]
+        .map(|path| Photo::new(path, place))
+        .to_vec();
     let added = add_photos(&house, &release, photos, true).await;
     assert_eq!((added.added.len(), added.skipped.len()), (1, 2), "{added:?}");
     let copies = fs_err::read_dir(house.photos().join("bad")).unwrap().count();
@@ -141,7 +180,9 @@ async fn bad_photos_are_told_and_leave_no_copy() {
     let (store, catalog) = (house.store.as_ref(), house.catalog.as_ref());
     let all = catalog.list_reference_images(&release, None, 1000).await.unwrap();
     let all: Vec<Uuid> = all.iter().map(|image| image.id).collect();
-    let error = remove(&release, &all, None, &house.photos(), store, catalog).await.unwrap_err();
+    let error = remove(&release, &all, None, &house.photos(), store, catalog)
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("no reference image left"), "{error}");
 }
 
@@ -152,15 +193,27 @@ async fn a_deletion_that_was_begun_is_finished_at_the_next_start() {
     let release = house.build(world, "killed").await;
     house.activate(&release).await.unwrap();
     let before = points(&house, &release).await;
-    let images = house.catalog.list_reference_images(&release, None, 4).await.unwrap();
+    let images = house
+        .catalog
+        .list_reference_images(&release, None, 4)
+        .await
+        .unwrap();
     let ids: Vec<Uuid> = images.iter().map(|image| image.id).collect();
     let collection = CollectionName::references(&release);
     for gone in [0, 1, 2] {
         // Killed after the intent was written, after some vectors went, and after all of them did.
-        let intent = AuditEntry::new("references.remove", "release killed", json!({ "ids": [ids[gone]] }));
+        let intent = AuditEntry::new(
+            "references.remove",
+            "release killed",
+            json!({ "ids": [ids[gone]] }),
+        );
         house.catalog.record_audit(&intent).await.unwrap();
         if gone > 0 {
-            house.store.delete(&collection, &[ids[gone].into()]).await.unwrap();
+            house
+                .store
+                .delete(&collection, &[ids[gone].into()])
+                .await
+                .unwrap();
         }
         if gone > 1 {
             house.store.finish_load(&collection).await.unwrap();
@@ -193,7 +246,12 @@ async fn an_interrupted_addition_loses_only_what_was_not_recorded() {
     let before = points(&house, &release).await;
     // Killed after the vector was written and before its record.
     let collection = CollectionName::references(&release);
-    let mut image = house.catalog.list_reference_images(&release, None, 1).await.unwrap().remove(0);
+    let mut image = house
+        .catalog
+        .list_reference_images(&release, None, 1)
+        .await
+        .unwrap()
+        .remove(0);
     image.id = Uuid::from_u128(99);
     let dimension = house.catalog.release(&release).await.unwrap().embedding_dimension;
     let mut vector = vec![0.0; dimension];
@@ -201,9 +259,16 @@ async fn an_interrupted_addition_loses_only_what_was_not_recorded() {
     let point = references::point(&image, &[], vector);
     house.store.upsert(&collection, vec![point]).await.unwrap();
     fs_err::create_dir_all(house.photos().join("half")).unwrap();
-    fs_err::write(house.photos().join("half").join("00ff.jpg"), b"copy without a record").unwrap();
+    fs_err::write(
+        house.photos().join("half").join("00ff.jpg"),
+        b"copy without a record",
+    )
+    .unwrap();
     house.reopen().await;
-    assert!(house.open(None).await.is_err(), "an interrupted load must not answer");
+    assert!(
+        house.open(None).await.is_err(),
+        "an interrupted load must not answer"
+    );
     let (store, catalog) = (house.store.as_ref(), house.catalog.as_ref());
     let settled = settle(&release, &house.photos(), store, catalog).await.unwrap();
     assert_eq!((settled.deletions, settled.vectors), (0, 1));
@@ -212,9 +277,16 @@ async fn an_interrupted_addition_loses_only_what_was_not_recorded() {
     house.open(None).await.unwrap();
 
     // Vectors that were lost are damage, and are not papered over.
-    let lost = house.catalog.list_reference_images(&release, None, 1).await.unwrap()[0].id;
+    let lost = house
+        .catalog
+        .list_reference_images(&release, None, 1)
+        .await
+        .unwrap()[0]
+        .id;
     house.store.delete(&collection, &[lost.into()]).await.unwrap();
-    let error = settle(&release, &house.photos(), store, catalog).await.unwrap_err();
+    let error = settle(&release, &house.photos(), store, catalog)
+        .await
+        .unwrap_err();
     assert!(matches!(error, Error::NotWhole { .. }), "{error}");
 }
 
@@ -225,10 +297,20 @@ async fn only_a_built_release_grows_and_only_one_change_at_a_time() {
     let release = house.build(world, "one").await;
     let (store, catalog) = (house.store.as_ref(), house.catalog.as_ref());
     let hold = catalog.hold(&release).await.unwrap();
-    let refused = remove(&release, &[Uuid::nil()], None, &house.photos(), store, catalog).await.unwrap_err();
-    assert!(matches!(refused, Error::Storage(storage::Error::Held { .. })), "{refused}");
+    let refused = remove(&release, &[Uuid::nil()], None, &house.photos(), store, catalog)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(refused, Error::Storage(storage::Error::Held { .. })),
+        "{refused}"
+    );
     drop(hold);
     let unknown = ReleaseId::new("absent").unwrap();
-    let error = remove(&unknown, &[Uuid::nil()], None, &house.photos(), store, catalog).await.unwrap_err();
-    assert!(matches!(error, Error::Storage(storage::Error::NotFound { .. })), "{error}");
+    let error = remove(&unknown, &[Uuid::nil()], None, &house.photos(), store, catalog)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, Error::Storage(storage::Error::NotFound { .. })),
+        "{error}"
+    );
 }

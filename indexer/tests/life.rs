@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{House, World, build_options};
 use geosurge_indexer::{
-    Error, Progress, Stage, build_release, estimate, follow_aliases, plan_prune, prune, reconcile, rollback, show,
+    Error, Progress, Stage, build_release, estimate, follow_aliases, plan_prune, prune, reconcile, rollback,
+    show,
 };
 use retrieval::Checkpoints;
 use serde_json::json;
@@ -36,21 +37,37 @@ async fn settle_everything(house: &House) {
 async fn aliases_follow_the_active_release_and_an_interrupted_activation_is_completed() {
     let world = World::shared();
     let mut house = House::new().await;
-    let (first, second) = (house.build(world, "first").await, house.build(world, "second").await);
+    let (first, second) = (
+        house.build(world, "first").await,
+        house.build(world, "second").await,
+    );
     assert_eq!(alias_of_references(&house).await, None);
     house.activate(&first).await.unwrap();
     let aliases = house.store.aliases().await.unwrap();
     assert_eq!(aliases.len(), world.hierarchy.depth() + 1);
-    assert_eq!(alias_of_references(&house).await.unwrap(), "geosurge_first_references");
+    assert_eq!(
+        alias_of_references(&house).await.unwrap(),
+        "geosurge_first_references"
+    );
 
     // Killed between the catalog's transaction and the aliases.
     house.catalog.activate(&second).await.unwrap();
     house.reopen().await;
-    assert_eq!(alias_of_references(&house).await.unwrap(), "geosurge_first_references");
+    assert_eq!(
+        alias_of_references(&house).await.unwrap(),
+        "geosurge_first_references"
+    );
     settle_everything(&house).await;
-    assert_eq!(alias_of_references(&house).await.unwrap(), "geosurge_second_references");
+    assert_eq!(
+        alias_of_references(&house).await.unwrap(),
+        "geosurge_second_references"
+    );
     assert_eq!(house.open(None).await.unwrap().release().id, second);
-    assert!(!follow_aliases(house.store.as_ref(), house.catalog.as_ref()).await.unwrap());
+    assert!(
+        !follow_aliases(house.store.as_ref(), house.catalog.as_ref())
+            .await
+            .unwrap()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -72,15 +89,25 @@ async fn a_rollback_goes_back_one_step_and_passes_over_what_is_broken() {
     }
     let back = rollback(Some(store), catalog, &none).await.unwrap();
     assert_eq!((&back.release.id, back.from.as_ref()), (&b, Some(&c)));
-    assert_eq!(alias_of_references(&house).await.unwrap(), "geosurge_b_references");
+    assert_eq!(
+        alias_of_references(&house).await.unwrap(),
+        "geosurge_b_references"
+    );
     // Again: to and fro between the last two.
     assert_eq!(rollback(Some(store), catalog, &none).await.unwrap().release.id, c);
 
-    store.drop_collection(&CollectionName::level(&b, 0)).await.unwrap();
+    store
+        .drop_collection(&CollectionName::level(&b, 0))
+        .await
+        .unwrap();
     let back = rollback(Some(store), catalog, &none).await.unwrap();
     assert_eq!(back.release.id, a);
     assert_eq!(back.passed_over[0].0, b);
-    assert!(back.passed_over[0].1.contains("geosurge_b_level_0"), "{:?}", back.passed_over);
+    assert!(
+        back.passed_over[0].1.contains("geosurge_b_level_0"),
+        "{:?}",
+        back.passed_over
+    );
     let broken = house.activate(&b).await.unwrap_err();
     assert!(matches!(broken, Error::NotWhole { .. }), "{broken}");
 }
@@ -96,13 +123,17 @@ async fn a_rollback_does_not_depend_on_clocks() {
     }
     // As if `late` had been activated by a machine whose clock is a day ahead.
     let path = house.catalog_file();
-    let pool = sqlx::SqlitePool::connect(&format!("sqlite://{}", path.display())).await.unwrap();
+    let pool = sqlx::SqlitePool::connect(&format!("sqlite://{}", path.display()))
+        .await
+        .unwrap();
     sqlx::query("UPDATE releases SET activated_at = '2999-01-01T00:00:00.000000Z' WHERE id = 'late'")
         .execute(&pool)
         .await
         .unwrap();
     let none = Checkpoints::default();
-    let back = rollback(Some(house.store.as_ref()), house.catalog.as_ref(), &none).await.unwrap();
+    let back = rollback(Some(house.store.as_ref()), house.catalog.as_ref(), &none)
+        .await
+        .unwrap();
     assert_eq!(back.release.id.as_str(), "middle");
 }
 
@@ -127,25 +158,51 @@ async fn pruning_spares_the_active_release_and_the_way_back() {
 
     fs_err::create_dir_all(house.photos().join("r1")).unwrap();
     let before = store.list_collections().await.unwrap().len();
-    let pruned = prune(&plan, &house.photos(), store, catalog, &none).await.unwrap();
+    let pruned = prune(&plan, &house.photos(), store, catalog, &none)
+        .await
+        .unwrap();
     let levels = world.hierarchy.depth();
     assert_eq!(pruned.len(), 2);
     for one in &pruned {
         assert_eq!(one.collections, levels + 1);
         assert_eq!(one.rows.reference_images, world.dataset.len() as u64);
-        assert_eq!(catalog.counts(&one.release).await.unwrap(), ReleaseCounts::default());
-        assert_eq!(catalog.release(&one.release).await.unwrap().status, ReleaseStatus::Pruned);
+        assert_eq!(
+            catalog.counts(&one.release).await.unwrap(),
+            ReleaseCounts::default()
+        );
+        assert_eq!(
+            catalog.release(&one.release).await.unwrap().status,
+            ReleaseStatus::Pruned
+        );
     }
     assert!(!house.photos().join("r1").exists());
-    assert_eq!(store.list_collections().await.unwrap().len(), before - 2 * (levels + 1));
-    assert!(matches!(house.activate(&ids[0]).await, Err(Error::NotReady { .. })));
-    assert_eq!(rollback(Some(store), catalog, &none).await.unwrap().release.id, ids[2]);
+    assert_eq!(
+        store.list_collections().await.unwrap().len(),
+        before - 2 * (levels + 1)
+    );
+    assert!(matches!(
+        house.activate(&ids[0]).await,
+        Err(Error::NotReady { .. })
+    ));
+    assert_eq!(
+        rollback(Some(store), catalog, &none).await.unwrap().release.id,
+        ids[2]
+    );
     let details = show(&ids[0], Some(store), catalog, &none).await.unwrap();
-    assert!(details.collections.unwrap().iter().all(|line| line.points.is_none()));
+    assert!(
+        details
+            .collections
+            .unwrap()
+            .iter()
+            .all(|line| line.points.is_none())
+    );
 
     // Killed after the catalog forgot the candidate and before its vectors went.
     let audit = AuditEntry::new("release.prune", "release candidate", json!({}));
-    catalog.delete_release_contents(&candidate, Some(&audit)).await.unwrap();
+    catalog
+        .delete_release_contents(&candidate, Some(&audit))
+        .await
+        .unwrap();
     let left = |collections: Vec<CollectionName>| collections.iter().any(|c| c.belongs_to(&candidate));
     assert!(left(store.list_collections().await.unwrap()));
     house.reopen().await;
@@ -195,7 +252,9 @@ async fn two_builds_of_one_release_do_not_meet() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_estimate_adds_up_and_writes_nothing() {
     let world = World::shared();
-    let estimate = estimate(&world.checkpoint, &world.dataset, &build_options()).await.unwrap();
+    let estimate = estimate(&world.checkpoint, &world.dataset, &build_options())
+        .await
+        .unwrap();
     assert_eq!(estimate.photos, world.dataset.len());
     assert_eq!(estimate.levels.len(), world.hierarchy.depth());
     let cells: usize = estimate.levels.iter().map(|level| level.geocells).sum();

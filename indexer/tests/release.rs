@@ -62,7 +62,10 @@ async fn the_store_answers_as_exact_inference_on_every_held_out_photo() {
     );
     let verification = report.verification.unwrap();
     assert_eq!(verification.queries, world.dataset.len());
-    assert_eq!((verification.checksums, verification.photos), (world.dataset.len(), 4));
+    assert_eq!(
+        (verification.checksums, verification.photos),
+        (world.dataset.len(), 4)
+    );
     assert!(verification.largest_vector_error <= 1e-6 && verification.largest_score_error <= 1e-4);
 
     house.activate(&report.release.id).await.unwrap();

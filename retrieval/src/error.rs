@@ -42,14 +42,18 @@ pub enum Error {
     },
 
     /// A remote checkpoint without a place for its copy.
-    #[error("{location} is not on this machine, and no folder was given for its copy; open it with a checkpoint cache")]
+    #[error(
+        "{location} is not on this machine, and no folder was given for its copy; open it with a checkpoint cache"
+    )]
     NoCheckpointCache {
         /// The checkpoint's URL.
         location: String,
     },
 
     /// A checkpoint's URL that names no object store.
-    #[error("{location} cannot be used as a checkpoint: {reason}; give a folder, or a URL such as s3://bucket/path, gs://bucket/path or file:///path")]
+    #[error(
+        "{location} cannot be used as a checkpoint: {reason}; give a folder, or a URL such as s3://bucket/path, gs://bucket/path or file:///path"
+    )]
     CheckpointUrl {
         /// The URL.
         location: String,
@@ -58,7 +62,9 @@ pub enum Error {
     },
 
     /// A remote checkpoint's file that could not be had.
-    #[error("cannot fetch {url}: {reason}; check the address, the credentials and the network, then repeat the command")]
+    #[error(
+        "cannot fetch {url}: {reason}; check the address, the credentials and the network, then repeat the command"
+    )]
     Fetch {
         /// The file.
         url: String,

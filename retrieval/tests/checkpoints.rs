@@ -60,7 +60,9 @@ fn release(checkpoint: &Checkpoint, location: &str) -> Release {
 
 fn left_behind(cache: &Path) -> Vec<String> {
     let entries = fs_err::read_dir(cache).unwrap();
-    let mut names: Vec<String> = entries.map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<String> = entries
+        .map(|e| e.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
     names.sort();
     names
 }
@@ -85,7 +87,8 @@ async fn serve(root: PathBuf) -> (String, Arc<AtomicUsize>) {
 
 fn object(root: &Path, path: &str) -> Response {
     let Ok(bytes) = fs_err::read(root.join(path.trim_start_matches('/'))) else {
-        let body = "<?xml version=\"1.0\"?><Error><Code>NoSuchKey</Code><Message>no such key</Message></Error>";
+        let body =
+            "<?xml version=\"1.0\"?><Error><Code>NoSuchKey</Code><Message>no such key</Message></Error>";
         return (StatusCode::NOT_FOUND, body).into_response();
     };
     let headers = [
@@ -142,7 +145,10 @@ async fn a_checkpoint_in_a_bucket_is_fetched_once_and_is_the_same() {
     checkpoints.of_release(&recorded).await.unwrap();
 
     let absent = checkpoints.open("s3://bucket/nothing").await.unwrap_err();
-    assert!(matches!(&absent, Error::Fetch { url, .. } if url == "s3://bucket/nothing/checksums.json"), "{absent}");
+    assert!(
+        matches!(&absent, Error::Fetch { url, .. } if url == "s3://bucket/nothing/checksums.json"),
+        "{absent}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -160,8 +166,14 @@ async fn a_file_that_was_changed_is_refused_by_name() {
     bytes[last] ^= 1;
     fs_err::write(&weights, &bytes).unwrap();
     let error = checkpoints.open(&location).await.unwrap_err();
-    assert!(matches!(&error, Error::FetchedFile { url, .. } if url.ends_with("/model.safetensors")), "{error}");
-    assert!(error.to_string().contains("upload the checkpoint again"), "{error}");
+    assert!(
+        matches!(&error, Error::FetchedFile { url, .. } if url.ends_with("/model.safetensors")),
+        "{error}"
+    );
+    assert!(
+        error.to_string().contains("upload the checkpoint again"),
+        "{error}"
+    );
     assert!(left_behind(&cache).is_empty());
 
     bytes[last] ^= 1;
@@ -179,10 +191,15 @@ async fn a_file_that_was_changed_is_refused_by_name() {
 
     // A list that leads out of the cache is refused.
     let list = remote.join("checksums.json");
-    let text = fs_err::read_to_string(&list).unwrap().replace("config.json", "../config.json");
+    let text = fs_err::read_to_string(&list)
+        .unwrap()
+        .replace("config.json", "../config.json");
     fs_err::write(&list, text).unwrap();
     let error = checkpoints.open(&location).await.unwrap_err();
-    assert!(matches!(&error, Error::FetchedFile { reason, .. } if reason.contains("../config.json")), "{error}");
+    assert!(
+        matches!(&error, Error::FetchedFile { reason, .. } if reason.contains("../config.json")),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -194,7 +211,10 @@ async fn locations_that_cannot_be_used_are_told() {
     assert!(unknown.to_string().contains("s3://bucket/path"), "{unknown}");
     let local = Checkpoints::default().open("s3://bucket/checkpoint").await;
     assert!(matches!(local, Err(Error::NoCheckpointCache { .. })));
-    let folder_only = Checkpoints::default().open(&fixture().to_string_lossy()).await.unwrap();
+    let folder_only = Checkpoints::default()
+        .open(&fixture().to_string_lossy())
+        .await
+        .unwrap();
     let another = Release {
         checkpoint_id: "0".repeat(16),
         ..release(&folder_only, &fixture().to_string_lossy())

@@ -109,14 +109,24 @@ fn tell(diff: &Diff) {
         "{} → {}: {} photographs ({})",
         diff.a, diff.b, diff.photos, diff.source
     ));
-    let mut table = output::table(["answers within", "1 km", "25 km", "200 km", "750 km", "2500 km"], &[1, 2, 3, 4, 5]);
+    let mut table = output::table(
+        ["answers within", "1 km", "25 km", "200 km", "750 km", "2500 km"],
+        &[1, 2, 3, 4, 5],
+    );
     let mut row = vec!["of each other".to_owned()];
     row.extend(diff.agreement.iter().map(|share| output::percent(*share)));
     table.add_row(row);
     output::line(table);
     if !diff.same_geocell.is_empty() {
-        let shares: Vec<String> = diff.same_geocell.iter().map(|share| output::percent(*share)).collect();
-        output::line(format!("same geocell by level, coarsest first: {}", shares.join(", ")));
+        let shares: Vec<String> = diff
+            .same_geocell
+            .iter()
+            .map(|share| output::percent(*share))
+            .collect();
+        output::line(format!(
+            "same geocell by level, coarsest first: {}",
+            shares.join(", ")
+        ));
     }
     let moved = &diff.moved;
     output::line(format!(
@@ -135,13 +145,22 @@ fn tell(diff: &Diff) {
         output::percent(diff.cannot_tell[1])
     ));
     if let (Some(a), Some(b)) = (&diff.accuracy_a, &diff.accuracy_b) {
-        output::line(output::accuracy_table(&[(diff.a.as_str(), a), (diff.b.as_str(), b)]));
-        output::line(format!("within 200 km of the truth: {} won, {} lost", diff.won, diff.lost));
+        output::line(output::accuracy_table(&[
+            (diff.a.as_str(), a),
+            (diff.b.as_str(), b),
+        ]));
+        output::line(format!(
+            "within 200 km of the truth: {} won, {} lost",
+            diff.won, diff.lost
+        ));
     }
     if diff.regions.is_empty() {
         return;
     }
-    let mut table = output::table(["region (S2)", "centre", "photographs", "moved over 200 km"], &[2, 3]);
+    let mut table = output::table(
+        ["region (S2)", "centre", "photographs", "moved over 200 km"],
+        &[2, 3],
+    );
     for region in diff.regions.iter().take(REGIONS) {
         table.add_row([
             region.token.token(),
@@ -152,6 +171,9 @@ fn tell(diff: &Diff) {
     }
     output::line(table);
     if diff.regions.len() > REGIONS {
-        output::line(format!("and {} regions more; --json has all", diff.regions.len() - REGIONS));
+        output::line(format!(
+            "and {} regions more; --json has all",
+            diff.regions.len() - REGIONS
+        ));
     }
 }

@@ -91,7 +91,8 @@ async fn act(action: &Action, settings: &Settings) -> Result<()> {
             if let Some(store) = &store {
                 stores::settle(settings, store.as_ref(), catalog.as_ref(), &release).await?;
             }
-            let release = indexer::activate(&release, store.as_deref(), catalog.as_ref(), &checkpoints).await?;
+            let release =
+                indexer::activate(&release, store.as_deref(), catalog.as_ref(), &checkpoints).await?;
             output::line(format!("release {} is {}", release.id, release.status));
         }
         Action::Rollback { json } => {
@@ -103,7 +104,9 @@ async fn act(action: &Action, settings: &Settings) -> Result<()> {
             for (release, reason) in &done.passed_over {
                 eprintln!("passed over {release}: {reason}");
             }
-            let from = done.from.map_or_else(String::new, |from| format!(" instead of {from}"));
+            let from = done
+                .from
+                .map_or_else(String::new, |from| format!(" instead of {from}"));
             output::line(format!("release {} answers{from}", done.release.id));
         }
         Action::Prune { keep, dry_run, json } => {
@@ -117,7 +120,9 @@ async fn act(action: &Action, settings: &Settings) -> Result<()> {
                 indexer::prune(&plan, &photos, store, catalog, &checkpoints).await?
             };
             if *json {
-                return output::json(&serde_json::json!({ "dry_run": dry_run, "plan": plan, "pruned": pruned }));
+                return output::json(
+                    &serde_json::json!({ "dry_run": dry_run, "plan": plan, "pruned": pruned }),
+                );
             }
             tables::pruning(&plan, *dry_run);
         }

@@ -33,10 +33,16 @@ pub fn details(details: &ReleaseDetails) {
     let release = &details.release;
     let mut table = output::table(["", ""], &[]);
     let time = |at: Option<chrono::DateTime<chrono::Utc>>| {
-        at.map_or_else(|| "never".to_owned(), |at| at.format("%Y-%m-%d %H:%M:%S UTC").to_string())
+        at.map_or_else(
+            || "never".to_owned(),
+            |at| at.format("%Y-%m-%d %H:%M:%S UTC").to_string(),
+        )
     };
     let checkpoint = match &details.checkpoint_problem {
-        Some(problem) => format!("{} at {}: {problem}", release.checkpoint_id, release.checkpoint_path),
+        Some(problem) => format!(
+            "{} at {}: {problem}",
+            release.checkpoint_id, release.checkpoint_path
+        ),
         None => format!("{} at {}", release.checkpoint_id, release.checkpoint_path),
     };
     for (name, value) in [
@@ -45,7 +51,13 @@ pub fn details(details: &ReleaseDetails) {
         ("message", release.message.clone().unwrap_or_default()),
         ("checkpoint", checkpoint),
         ("dataset", release.dataset_digest.clone()),
-        ("embedding", format!("{} numbers, {} levels", release.embedding_dimension, release.levels)),
+        (
+            "embedding",
+            format!(
+                "{} numbers, {} levels",
+                release.embedding_dimension, release.levels
+            ),
+        ),
         ("geocells", details.rows.geocells.to_string()),
         ("reference photographs", details.rows.reference_images.to_string()),
         ("created", time(Some(release.created_at))),
@@ -64,7 +76,10 @@ pub fn details(details: &ReleaseDetails) {
         table.add_row([
             line.name.clone(),
             line.points.map_or_else(String::new, |points| points.to_string()),
-            line.state.map_or_else(|| "missing".to_owned(), |state| format!("{state:?}").to_lowercase()),
+            line.state.map_or_else(
+                || "missing".to_owned(),
+                |state| format!("{state:?}").to_lowercase(),
+            ),
         ]);
     }
     output::line(table);

@@ -40,13 +40,23 @@ fn a_killed_activation_is_completed_or_undone() {
             let active = catalog.active_release().await.unwrap().unwrap().id;
             let aliases = store.aliases().await.unwrap();
             let references = CollectionName::active_references();
-            let alias = aliases.into_iter().find(|(alias, _)| *alias == references).unwrap();
+            let alias = aliases
+                .into_iter()
+                .find(|(alias, _)| *alias == references)
+                .unwrap();
             (active, alias.1)
         });
         assert_eq!(alias, CollectionName::references(&active));
-        if active.as_str() == from { before += 1 } else { after += 1 }
+        if active.as_str() == from {
+            before += 1
+        } else {
+            after += 1
+        }
     }
-    println!("seed {}: {before} killed activations left the old release active, {after} the new one", seed());
+    println!(
+        "seed {}: {before} killed activations left the old release active, {after} the new one",
+        seed()
+    );
 }
 
 #[test]
@@ -60,12 +70,19 @@ fn killed_changes_of_a_gallery_are_settled() {
     let places = folder.path().join("places.csv");
     let mut csv = "path,latitude,longitude\n".to_owned();
     for (photo, image) in world.queries.iter().zip(before.images()) {
-        csv += &format!("{},{},{}\n", photo.display(), image.location.latitude(), image.location.longitude());
+        csv += &format!(
+            "{},{},{}\n",
+            photo.display(),
+            image.location.latitude(),
+            image.location.longitude()
+        );
     }
     fs_err::write(&places, csv).unwrap();
     let add = || {
         let mut command = geosurge(data);
-        command.args(["references", "add", "--json", "--device", "cpu", "--copy"]).arg(&places);
+        command
+            .args(["references", "add", "--json", "--device", "cpu", "--copy"])
+            .arg(&places);
         command
     };
     let started = Instant::now();
@@ -98,8 +115,15 @@ fn killed_changes_of_a_gallery_are_settled() {
         assert!((base..=full).contains(&rows), "round {round}: {rows}");
         if round % 2 == 0 {
             // A deletion is whole or was not begun.
-            assert!(rows == base || rows == full, "round {round}: {rows} of {base} or {full}");
-            if rows == base { finished += 1 } else { not_begun += 1 }
+            assert!(
+                rows == base || rows == full,
+                "round {round}: {rows} of {base} or {full}"
+            );
+            if rows == base {
+                finished += 1
+            } else {
+                not_begun += 1
+            }
             succeed(&mut add());
         } else {
             succeed(&mut add());
@@ -107,7 +131,11 @@ fn killed_changes_of_a_gallery_are_settled() {
         let all = block(async { open(data).await.1.counts(&id).await.unwrap().reference_images });
         assert_eq!(all, full, "round {round}");
         let copies = fs_err::read_dir(data.join("references/r")).unwrap().count();
-        assert_eq!(copies, ids.len(), "round {round}: copies without a record, or records without a copy");
+        assert_eq!(
+            copies,
+            ids.len(),
+            "round {round}: copies without a record, or records without a copy"
+        );
     }
     succeed(&mut remove());
     let after = Snapshot::take(data, "r", &world.queries);

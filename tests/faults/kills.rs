@@ -44,7 +44,10 @@ fn a_killed_build_ends_like_an_undisturbed_one() {
             }
         }
         let report = succeed(&mut world.index(&data, "r"));
-        assert!(report.contains("release r ") && report.contains("ready"), "{report}");
+        assert!(
+            report.contains("release r ") && report.contains("ready"),
+            "{report}"
+        );
         let found = Snapshot::take(&data, "r", &world.queries);
         largest = largest.max(expected.assert_same(&found, &format!("build {builds}, kill {kills}")));
         fs_err::remove_dir_all(&data).unwrap();
@@ -63,9 +66,20 @@ fn a_killed_build_ends_like_an_undisturbed_one() {
 /// The last thing that a killed indexer said it was doing.
 fn stage(said: &Path) -> String {
     let text = fs_err::read_to_string(said).unwrap_or_default();
-    let stages = ["loading geocells", "encoding reference images", "finishing the index", "verifying the release"];
-    let last = stages.iter().filter_map(|stage| Some((text.rfind(stage)?, *stage))).max();
-    last.map_or_else(|| "before the first stage".to_owned(), |(_, stage)| format!("while {stage}"))
+    let stages = [
+        "loading geocells",
+        "encoding reference images",
+        "finishing the index",
+        "verifying the release",
+    ];
+    let last = stages
+        .iter()
+        .filter_map(|stage| Some((text.rfind(stage)?, *stage)))
+        .max();
+    last.map_or_else(
+        || "before the first stage".to_owned(),
+        |(_, stage)| format!("while {stage}"),
+    )
 }
 
 /// Waits until a running command has said something.

@@ -55,7 +55,11 @@ impl Snapshot {
                 let info = store.collection(&name).await.unwrap();
                 assert_eq!(info.state, CollectionState::Complete, "{name}");
                 let page = store.scroll(&name, None, 100_000).await.unwrap();
-                assert_eq!(page.points.len() as u64, info.points, "{name}: duplicates or holes");
+                assert_eq!(
+                    page.points.len() as u64,
+                    info.points,
+                    "{name}: duplicates or holes"
+                );
                 let points = page.points.into_iter().map(|point| (point.id, point));
                 collections.insert(name.to_string(), points.collect());
             }
@@ -64,14 +68,25 @@ impl Snapshot {
                 geocells.extend(catalog.geocells(&id, level, None, 100_000).await.unwrap());
             }
             let images = catalog.list_reference_images(&id, None, 100_000).await.unwrap();
-            let localizer = Localizer::open(Some(&id), store, catalog, &OpenOptions::default()).await.unwrap();
-            let photos = queries.iter().map(|path| Photo::from(image::open(path).unwrap().to_rgb8()));
-            let answers = localizer.localize(photos.collect(), &LocalizeOptions::default()).await.unwrap();
+            let localizer = Localizer::open(Some(&id), store, catalog, &OpenOptions::default())
+                .await
+                .unwrap();
+            let photos = queries
+                .iter()
+                .map(|path| Photo::from(image::open(path).unwrap().to_rgb8()));
+            let answers = localizer
+                .localize(photos.collect(), &LocalizeOptions::default())
+                .await
+                .unwrap();
             let answers = answers
                 .into_iter()
                 .map(|answer| {
                     let references = answer.references.iter().map(|reference| reference.id.into());
-                    (answer.candidates[0].token.token(), answer.confidence, references.collect())
+                    (
+                        answer.candidates[0].token.token(),
+                        answer.confidence,
+                        references.collect(),
+                    )
                 })
                 .collect();
             Self {
@@ -96,12 +111,20 @@ impl Snapshot {
             for (point, found) in points.values().zip(others.values()) {
                 assert_eq!(payload(point), payload(found), "{what}: {name}");
                 if name.ends_with("_references") {
-                    assert!(references::is_as_written(found), "{what}: checksum of {}", found.id);
+                    assert!(
+                        references::is_as_written(found),
+                        "{what}: checksum of {}",
+                        found.id
+                    );
                 }
                 for (vector, numbers) in &point.vectors {
                     let pairs = numbers.iter().zip(&found.vectors[vector]);
                     let difference = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-                    assert!(difference <= TOLERANCE, "{what}: {name} {} {vector} {difference}", point.id);
+                    assert!(
+                        difference <= TOLERANCE,
+                        "{what}: {name} {} {vector} {difference}",
+                        point.id
+                    );
                     largest = largest.max(difference);
                 }
             }
@@ -112,7 +135,10 @@ impl Snapshot {
             self.answers.iter().zip(&other.answers)
         {
             assert_eq!(cell, cell2, "{what}");
-            assert!((confidence - confidence2).abs() < 1e-3, "{what}: {confidence} {confidence2}");
+            assert!(
+                (confidence - confidence2).abs() < 1e-3,
+                "{what}: {confidence} {confidence2}"
+            );
             assert_eq!(references.first(), references2.first(), "{what}");
         }
         largest

@@ -69,7 +69,16 @@ impl World {
         command
             .arg("index")
             .args([self.checkpoint(), self.dataset()])
-            .args(["--name", release, "--device", "cpu", "--batch", "16", "--write-batch", "16"]);
+            .args([
+                "--name",
+                release,
+                "--device",
+                "cpu",
+                "--batch",
+                "16",
+                "--write-batch",
+                "16",
+            ]);
         command
     }
 }
@@ -80,7 +89,11 @@ fn write_checkpoint(directory: &Path, hierarchy: &Hierarchy) {
     config.vision.layers = 1;
     config.vision.trainable_blocks = 1;
     config.fusion.blocks = 1;
-    let cells: Vec<usize> = hierarchy.levels().iter().map(|level| level.cells().len()).collect();
+    let cells: Vec<usize> = hierarchy
+        .levels()
+        .iter()
+        .map(|level| level.cells().len())
+        .collect();
     let parameters = Parameters::initialise(Model::specs(&config, &cells), 1, &Device::Cpu).unwrap();
     let contents = CheckpointContents {
         config: &config,
@@ -103,7 +116,12 @@ pub fn geosurge(data: &Path) -> Command {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("GEOSURGE_")) {
         command.env_remove(name);
     }
-    command.current_dir(data).arg("--data-dir").arg(data).arg("--log").arg("info,qdrant_edge=error");
+    command
+        .current_dir(data)
+        .arg("--data-dir")
+        .arg(data)
+        .arg("--log")
+        .arg("info,qdrant_edge=error");
     command
 }
 

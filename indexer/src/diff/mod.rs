@@ -117,7 +117,10 @@ pub fn compare(a: ReleaseId, b: ReleaseId, source: impl Into<String>, pairs: &[P
         )));
     }
     let count = pairs.len() as f64;
-    let mut distances: Vec<Kilometres> = pairs.iter().map(|pair| pair.a.location.distance(pair.b.location)).collect();
+    let mut distances: Vec<Kilometres> = pairs
+        .iter()
+        .map(|pair| pair.a.location.distance(pair.b.location))
+        .collect();
     distances.sort_unstable();
     let within = THRESHOLDS.map(|t| distances.partition_point(|d| *d <= t.km) as f64 / count);
     let quantile = |share: f64| {
@@ -142,7 +145,10 @@ pub fn compare(a: ReleaseId, b: ReleaseId, source: impl Into<String>, pairs: &[P
         agreement: within,
         same_geocell: same_geocell(pairs),
         moved: Moved {
-            unchanged: pairs.iter().filter(|pair| pair.a.location == pair.b.location).count(),
+            unchanged: pairs
+                .iter()
+                .filter(|pair| pair.a.location == pair.b.location)
+                .count(),
             median_km: quantile(0.5),
             p90_km: quantile(0.9),
             p99_km: quantile(0.99),
@@ -169,7 +175,9 @@ fn same_geocell(pairs: &[Pair]) -> Vec<f64> {
         return Vec::new();
     }
     let same = |level: usize| {
-        let same = pairs.iter().filter(|pair| pair.a.levels[level] == pair.b.levels[level]);
+        let same = pairs
+            .iter()
+            .filter(|pair| pair.a.levels[level] == pair.b.levels[level]);
         same.count() as f64 / pairs.len() as f64
     };
     (0..depth).map(same).collect()
@@ -179,7 +187,9 @@ fn regions(pairs: &[Pair]) -> Vec<Region> {
     let mut by_token: BTreeMap<GeocellId, Region> = BTreeMap::new();
     for pair in pairs {
         // Every place has a cell at every S2 level.
-        let Ok(token) = GeocellId::containing(pair.a.location, REGION_LEVEL) else { continue };
+        let Ok(token) = GeocellId::containing(pair.a.location, REGION_LEVEL) else {
+            continue;
+        };
         let region = by_token.entry(token).or_insert_with(|| Region {
             token,
             center: token.center(),
@@ -190,7 +200,12 @@ fn regions(pairs: &[Pair]) -> Vec<Region> {
         region.moved += usize::from(pair.a.location.distance(pair.b.location).get() > MOVED_KM);
     }
     let mut moved: Vec<Region> = by_token.into_values().filter(|region| region.moved > 0).collect();
-    moved.sort_by(|x, y| y.moved.cmp(&x.moved).then(y.photos.cmp(&x.photos)).then(x.token.cmp(&y.token)));
+    moved.sort_by(|x, y| {
+        y.moved
+            .cmp(&x.moved)
+            .then(y.photos.cmp(&x.photos))
+            .then(x.token.cmp(&y.token))
+    });
     moved
 }
 
@@ -205,7 +220,10 @@ mod tests {
             location,
             confidence: 0.5,
             cannot_tell: false,
-            levels: levels.iter().map(|level| GeocellId::containing(location, *level).unwrap()).collect(),
+            levels: levels
+                .iter()
+                .map(|level| GeocellId::containing(location, *level).unwrap())
+                .collect(),
         }
     }
 
@@ -219,7 +237,11 @@ mod tests {
         let near_paris = side(48.95, 2.35, &[2, 8]);
         let lyon = side(45.76, 4.84, &[2, 8]);
         let truth = Some(paris.location);
-        let pair = |a: &Side, b: &Side| Pair { a: a.clone(), b: b.clone(), truth };
+        let pair = |a: &Side, b: &Side| Pair {
+            a: a.clone(),
+            b: b.clone(),
+            truth,
+        };
         let pairs = [
             pair(&paris, &paris),
             pair(&paris, &near_paris),
@@ -250,6 +272,9 @@ mod tests {
         let (a, b) = names();
         let diff = compare(a.clone(), b.clone(), "test", &[pair]).unwrap();
         assert!(diff.accuracy_a.is_none() && diff.same_geocell.is_empty());
-        assert!(matches!(compare(a, b, "nothing", &[]), Err(Error::Incomparable(_))));
+        assert!(matches!(
+            compare(a, b, "nothing", &[]),
+            Err(Error::Incomparable(_))
+        ));
     }
 }

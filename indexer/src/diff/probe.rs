@@ -52,7 +52,9 @@ pub async fn probe(
     let mut pairs = Vec::with_capacity(total);
     for (index, chunk) in photos.chunks(options.batch.max(1)).enumerate() {
         if cancel.load(Ordering::Relaxed) {
-            return Err(Error::Incomparable("stopped before both releases had answered; repeat the command".into()));
+            return Err(Error::Incomparable(
+                "stopped before both releases had answered; repeat the command".into(),
+            ));
         }
         let (images, truths) = decode(chunk.to_vec(), options.limits).await?;
         let localize = LocalizeOptions {
@@ -108,7 +110,9 @@ async fn decode(
         };
         photos.into_par_iter().filter_map(one).unzip()
     };
-    tokio::task::spawn_blocking(decode).await.map_err(|_| Error::Interrupted)
+    tokio::task::spawn_blocking(decode)
+        .await
+        .map_err(|_| Error::Interrupted)
 }
 
 fn side(prediction: &Prediction) -> Side {

@@ -34,8 +34,10 @@ pub async fn from_shadow(
         after = Some(last.id);
         let given: Vec<Uuid> = page.iter().filter_map(|shadow| shadow.shadow_of).collect();
         let truths = catalog.ground_truths(&given).await?;
-        let truths: HashMap<Uuid, geocells::LatLng> =
-            truths.into_iter().map(|truth| (truth.prediction, truth.location)).collect();
+        let truths: HashMap<Uuid, geocells::LatLng> = truths
+            .into_iter()
+            .map(|truth| (truth.prediction, truth.location))
+            .collect();
         for shadow in &page {
             let Some(id) = shadow.shadow_of else { continue };
             let given = match catalog.prediction(id).await {

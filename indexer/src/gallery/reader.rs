@@ -45,7 +45,12 @@ pub(super) async fn read_all(
         target.go_on(Stage::References)?;
         let looked_at = (start + gallery.batch).min(total);
         let rows = (start..looked_at)
-            .map(|index| (gallery.dataset.photos()[index].clone(), gallery.dataset.image_path(index)))
+            .map(|index| {
+                (
+                    gallery.dataset.photos()[index].clone(),
+                    gallery.dataset.image_path(index),
+                )
+            })
             .collect();
         let started = Instant::now();
         let read = read(Arc::clone(&gallery.hierarchy), rows).await?;
@@ -92,7 +97,9 @@ async fn read(
             .map(|(photo, file)| candidate(&hierarchy, photo, file))
             .collect()
     };
-    tokio::task::spawn_blocking(work).await.map_err(|_| Error::Interrupted)
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| Error::Interrupted)
 }
 
 fn candidate(hierarchy: &Hierarchy, photo: Photo, file: PathBuf) -> Result<Candidate, Skipped> {

@@ -36,7 +36,10 @@ pub(super) async fn write_all(
             let started = Instant::now();
             target.store.upsert(collection, loaded.points).await?;
             let records = &loaded.records;
-            target.catalog.insert_reference_images(target.release, records).await?;
+            target
+                .catalog
+                .insert_reference_images(target.release, records)
+                .await?;
             Ok::<f64, crate::Error>(started.elapsed().as_secs_f64())
         }
     };

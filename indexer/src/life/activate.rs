@@ -75,7 +75,9 @@ pub(super) async fn check(
         };
         if info.state == CollectionState::Incomplete || info.points == 0 {
             let (points, state) = (info.points, info.state);
-            return Err(not_whole(format!("{collection} is {state:?} with {points} points")));
+            return Err(not_whole(format!(
+                "{collection} is {state:?} with {points} points"
+            )));
         }
         if collection != storage::CollectionName::references(&release.id) {
             cells += info.points;

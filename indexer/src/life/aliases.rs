@@ -31,7 +31,10 @@ pub async fn follow_aliases(store: &dyn VectorStore, catalog: &dyn Catalog) -> R
                 store.set_aliases(&set).await?;
             }
             // Of a release with more levels.
-            let stale: Vec<_> = found.into_keys().filter(|alias| !wanted.contains_key(alias)).collect();
+            let stale: Vec<_> = found
+                .into_keys()
+                .filter(|alias| !wanted.contains_key(alias))
+                .collect();
             if !stale.is_empty() {
                 store.remove_aliases(&stale).await?;
             }
@@ -43,7 +46,8 @@ pub async fn follow_aliases(store: &dyn VectorStore, catalog: &dyn Catalog) -> R
         }
     }
     Err(Error::Invalid(
-        "releases are activated faster than the vector store's aliases can follow; stop what activates them".into(),
+        "releases are activated faster than the vector store's aliases can follow; stop what activates them"
+            .into(),
     ))
 }
 

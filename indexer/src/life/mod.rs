@@ -26,9 +26,7 @@ pub(crate) fn subject(release: &ReleaseId) -> String {
 /// The collections that a release has.
 pub(crate) fn collections(release: &Release) -> Vec<CollectionName> {
     let levels = (0..release.levels).map(|level| CollectionName::level(&release.id, level));
-    levels
-        .chain([CollectionName::references(&release.id)])
-        .collect()
+    levels.chain([CollectionName::references(&release.id)]).collect()
 }
 
 /// All releases, newest first.

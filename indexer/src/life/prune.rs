@@ -8,8 +8,8 @@ use serde_json::json;
 use storage::{AuditEntry, Catalog, Release, ReleaseCounts, ReleaseId, ReleaseStatus, VectorStore};
 
 use super::{rollback_target, subject};
-use crate::references::owned;
 use crate::Result;
+use crate::references::owned;
 
 /// What a pruning would take and leave.
 #[derive(Debug, Clone, Serialize)]

@@ -24,7 +24,9 @@ pub async fn reconcile(
     let releases = catalog.releases().await?;
     let collections = store.list_collections().await?;
     for release in &releases {
-        let left = collections.iter().any(|collection| collection.belongs_to(&release.id));
+        let left = collections
+            .iter()
+            .any(|collection| collection.belongs_to(&release.id));
         if release.status == ReleaseStatus::Pruned && left {
             let _hold = match catalog.hold(&release.id).await {
                 Err(storage::Error::Held { .. }) => continue,
@@ -37,7 +39,10 @@ pub async fn reconcile(
     if follow_aliases(store, catalog).await? {
         tracing::info!("aliases of the vector store follow the active release again");
     }
-    if let Some(active) = releases.iter().find(|release| release.status == ReleaseStatus::Active) {
+    if let Some(active) = releases
+        .iter()
+        .find(|release| release.status == ReleaseStatus::Active)
+    {
         match references::settle_if_built(&active.id, photos, store, catalog).await {
             // A release that has lost something is told of when it is opened, by whoever needs it.
             Err(error @ (Error::NotWhole { .. } | Error::Storage(storage::Error::NotFound { .. }))) => {

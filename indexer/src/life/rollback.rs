@@ -70,7 +70,9 @@ async fn candidates(catalog: &dyn Catalog) -> Result<Vec<Release>> {
     let releases = catalog.releases().await?;
     let mut order: Vec<ReleaseId> = Vec::new();
     let mut seen = BTreeSet::new();
-    let active = releases.iter().find(|release| release.status == ReleaseStatus::Active);
+    let active = releases
+        .iter()
+        .find(|release| release.status == ReleaseStatus::Active);
     let mut at = active.map(|release| release.id.clone());
     while let Some(release) = at {
         if !seen.insert(release.clone()) {
@@ -85,7 +87,10 @@ async fn candidates(catalog: &dyn Catalog) -> Result<Vec<Release>> {
         .collect();
     retired.sort_by_key(|release| {
         let place = order.iter().position(|id| *id == release.id);
-        (place.unwrap_or(usize::MAX), std::cmp::Reverse(release.activated_at))
+        (
+            place.unwrap_or(usize::MAX),
+            std::cmp::Reverse(release.activated_at),
+        )
     });
     Ok(retired)
 }

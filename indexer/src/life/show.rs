@@ -59,7 +59,11 @@ pub async fn show(
     }
     let checkpoint_problem = match release.status {
         ReleaseStatus::Pruned => None,
-        _ => checkpoints.of_release(&release).await.err().map(|error| error.to_string()),
+        _ => checkpoints
+            .of_release(&release)
+            .await
+            .err()
+            .map(|error| error.to_string()),
     };
     Ok(ReleaseDetails {
         release,

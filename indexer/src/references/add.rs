@@ -184,7 +184,10 @@ async fn copy(release: &ReleaseId, photos: Vec<Photo>, options: &AddOptions) -> 
         let mut copied = Vec::with_capacity(photos.len());
         for mut photo in photos {
             if let (Some(sha256), Ok(bytes)) = (digest(&photo.path), fs_err::read(&photo.path)) {
-                let extension = photo.path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
+                let extension = photo
+                    .path
+                    .extension()
+                    .map(|e| e.to_string_lossy().to_ascii_lowercase());
                 let extension = extension.unwrap_or_else(|| "photo".to_owned());
                 photo.path = super::owned::keep(&folder, &release, &sha256, &extension, &bytes)?;
             }
@@ -192,5 +195,7 @@ async fn copy(release: &ReleaseId, photos: Vec<Photo>, options: &AddOptions) -> 
         }
         Ok(copied)
     };
-    tokio::task::spawn_blocking(work).await.map_err(|_| Error::Interrupted)?
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| Error::Interrupted)?
 }

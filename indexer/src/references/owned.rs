@@ -19,7 +19,13 @@ pub fn folder(photos: &Path, release: &ReleaseId) -> PathBuf {
 ///
 /// # Errors
 /// [`Error::Photos`] where it cannot be written.
-pub fn keep(photos: &Path, release: &ReleaseId, sha256: &str, extension: &str, bytes: &[u8]) -> Result<PathBuf> {
+pub fn keep(
+    photos: &Path,
+    release: &ReleaseId,
+    sha256: &str,
+    extension: &str,
+    bytes: &[u8],
+) -> Result<PathBuf> {
     let folder = folder(photos, release);
     let failed = |source| Error::Photos {
         path: folder.clone(),
@@ -80,7 +86,9 @@ pub(crate) fn list(photos: &Path, release: &ReleaseId) -> Result<Vec<(PathBuf, S
 pub(crate) fn remove_all(photos: &Path, release: &ReleaseId) -> Result<()> {
     let folder = folder(photos, release);
     match fs::remove_dir_all(&folder) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::Photos { path: folder, source }),
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::Photos { path: folder, source })
+        }
         _ => Ok(()),
     }
 }

@@ -84,7 +84,12 @@ pub(super) async fn carry_out(
         .details
         .get("ids")
         .and_then(|ids| serde_json::from_value(ids.clone()).ok())
-        .ok_or_else(|| Error::Invalid(format!("audit entry {} lists no ids; correct it in the catalog", intent.id)))?;
+        .ok_or_else(|| {
+            Error::Invalid(format!(
+                "audit entry {} lists no ids; correct it in the catalog",
+                intent.id
+            ))
+        })?;
     let collection = CollectionName::references(release);
     let points: Vec<PointId> = ids.iter().map(|id| PointId::Uuid(*id)).collect();
     store.delete(&collection, &points).await?;
@@ -94,7 +99,11 @@ pub(super) async fn carry_out(
     }
     let mut done = AuditEntry::new(DONE, subject(release), json!({ "intent": intent.id }));
     done.actor.clone_from(&intent.actor);
-    if catalog.delete_reference_images(release, &ids, Some(&done)).await? == 0 {
+    if catalog
+        .delete_reference_images(release, &ids, Some(&done))
+        .await?
+        == 0
+    {
         // The rows went another way; the intent is done all the same.
         catalog.record_audit(&done).await?;
     }

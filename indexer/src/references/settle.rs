@@ -134,7 +134,11 @@ async fn all(release: &ReleaseId, action: &str, catalog: &dyn Catalog) -> Result
 }
 
 /// Deletes copied photos without a reference image.
-pub(super) async fn remove_stray_copies(release: &ReleaseId, photos: &Path, catalog: &dyn Catalog) -> Result<()> {
+pub(super) async fn remove_stray_copies(
+    release: &ReleaseId,
+    photos: &Path,
+    catalog: &dyn Catalog,
+) -> Result<()> {
     for copies in owned::list(photos, release)?.chunks(PAGE) {
         let digests: Vec<String> = copies.iter().map(|(_, digest)| digest.clone()).collect();
         let recorded = catalog.reference_images_by_sha256(release, &digests).await?;

@@ -175,7 +175,9 @@ impl House {
         use std::os::unix::fs::MetadataExt;
         // Blocks, for the engine's files have holes.
         let files = walkdir::WalkDir::new(self.directory.path()).into_iter();
-        files.map(|entry| entry.unwrap().metadata().unwrap().blocks() * 512).sum()
+        files
+            .map(|entry| entry.unwrap().metadata().unwrap().blocks() * 512)
+            .sum()
     }
 
     /// Folder of photographs that were copied for releases.

@@ -31,7 +31,9 @@ pub(super) async fn open(cache: &Path, id: &str) -> Result<Option<Checkpoint>> {
             }
         }
     };
-    tokio::task::spawn_blocking(look).await.map_err(|_| Error::Interrupted)
+    tokio::task::spawn_blocking(look)
+        .await
+        .map_err(|_| Error::Interrupted)
 }
 
 /// Copies a checkpoint into the cache and opens it.
@@ -87,7 +89,9 @@ pub(super) async fn remove(cache: PathBuf, id: String) -> Result<bool> {
         fs::rename(&folder, temporary.path().join("old")).map_err(|error| failed(&folder, error))?;
         Ok(true)
     };
-    tokio::task::spawn_blocking(work).await.map_err(|_| Error::Interrupted)?
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| Error::Interrupted)?
 }
 
 /// A folder that is being filled. Its lock tells others that its owner is alive.
@@ -125,7 +129,9 @@ fn sweep(cache: &Path) {
         if !entry.file_name().to_string_lossy().starts_with(FETCHING) {
             continue;
         }
-        let Ok(lock) = fs::File::open(entry.path().join("lock")) else { continue };
+        let Ok(lock) = fs::File::open(entry.path().join("lock")) else {
+            continue;
+        };
         if lock.file().try_lock().is_ok()
             && let Err(error) = fs::remove_dir_all(entry.path())
         {

@@ -49,7 +49,8 @@ impl Checkpoints {
         self.folder(location)?;
         let source = remote::Source::new(location, &self.options)?;
         let checksums = source.checksums().await?;
-        self.cached(location, &checksums.id(), Some((source, checksums))).await
+        self.cached(location, &checksums.id(), Some((source, checksums)))
+            .await
     }
 
     /// Opens the checkpoint of a release and refuses any other one. A cached copy is used without asking the object store.

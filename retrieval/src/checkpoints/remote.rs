@@ -64,7 +64,9 @@ impl Source {
         let checksums: Checksums =
             serde_json::from_slice(&bytes).map_err(|error| not_a_list(error.to_string()))?;
         if let Some(name) = checksums.stray() {
-            return Err(not_a_list(format!("it names {name:?}, which lies outside the checkpoint")));
+            return Err(not_a_list(format!(
+                "it names {name:?}, which lies outside the checkpoint"
+            )));
         }
         Ok(checksums)
     }
@@ -96,7 +98,8 @@ impl Source {
     }
 
     fn path(&self, name: &str) -> ObjectPath {
-        name.split('/').fold(self.folder.clone(), |path, part| path.join(part))
+        name.split('/')
+            .fold(self.folder.clone(), |path, part| path.join(part))
     }
 
     fn url_of(&self, name: &str) -> String {

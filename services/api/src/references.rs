@@ -102,8 +102,10 @@ pub(crate) async fn add(
 
     let digests: Vec<String> = usable.iter().filter_map(|photo| photo.sha256.clone()).collect();
     let found = catalog.reference_images_by_sha256(&release, &digests).await?;
-    let found: HashMap<String, ReferenceImage> =
-        found.into_iter().map(|image| (image.sha256.clone(), image)).collect();
+    let found: HashMap<String, ReferenceImage> = found
+        .into_iter()
+        .map(|image| (image.sha256.clone(), image))
+        .collect();
     let mut told = Vec::new();
     let fates = prepared.into_iter().map(|prepared| {
         let digest = match prepared {

@@ -155,7 +155,11 @@ async fn answer_all(
 }
 
 async fn answer(localizer: &Arc<Localizer>, catalog: &dyn Catalog, job: Job) -> retrieval::Result<()> {
-    let Job { photo, given, _memory } = job;
+    let Job {
+        photo,
+        given,
+        _memory,
+    } = job;
     let encoder = localizer.clone();
     let encoded = tokio::task::spawn_blocking(move || encoder.encode(&[photo]))
         .await
@@ -178,7 +182,10 @@ mod tests {
         let ids: Vec<Uuid> = (0..20_000_u128).map(|n| Uuid::from_u128(n * 7919)).collect();
         for share in [0.1, 0.5, 1.0] {
             let chosen = ids.iter().filter(|id| is_chosen(**id, share)).count() as f64;
-            assert!((chosen / ids.len() as f64 - share).abs() < 0.01, "{share}: {chosen}");
+            assert!(
+                (chosen / ids.len() as f64 - share).abs() < 0.01,
+                "{share}: {chosen}"
+            );
         }
         // Whoever is in a small share is in a larger one.
         assert!(ids.iter().all(|id| !is_chosen(*id, 0.1) || is_chosen(*id, 0.2)));

@@ -18,7 +18,9 @@ async fn add(client: &Client, photos: &[(&str, &[u8], Option<(f64, f64)>)]) -> V
     let images: Vec<Value> = photos
         .iter()
         .map(|(_, _, place)| match place {
-            Some((latitude, longitude)) => json!({ "photo": null, "latitude": latitude, "longitude": longitude }),
+            Some((latitude, longitude)) => {
+                json!({ "photo": null, "latitude": latitude, "longitude": longitude })
+            }
             None => json!({ "photo": null }),
         })
         .collect();
@@ -51,7 +53,10 @@ async fn an_added_reference_image_supports_the_next_answer_until_it_is_removed()
     let fields = "candidates { location { latitude longitude } } references { likeness image { id } }";
     let answer = client.localize("query.jpg", &world.photo, fields).await;
     let place = &answer["data"]["localize"]["candidates"][0]["location"];
-    let place = (place["latitude"].as_f64().unwrap(), place["longitude"].as_f64().unwrap());
+    let place = (
+        place["latitude"].as_f64().unwrap(),
+        place["longitude"].as_f64().unwrap(),
+    );
 
     let added = add(
         &client,
@@ -87,11 +92,18 @@ async fn an_added_reference_image_supports_the_next_answer_until_it_is_removed()
     assert_eq!(removed["removed"], json!([id]));
     assert_eq!(removed["unknown"].as_array().unwrap().len(), 1);
     let answer = client.localize("query.jpg", &world.photo, fields).await;
-    assert!(!answer["data"]["localize"]["references"].to_string().contains(id), "{answer}");
+    assert!(
+        !answer["data"]["localize"]["references"].to_string().contains(id),
+        "{answer}"
+    );
     assert_eq!(client.get(thumbnail).await.status(), 404);
     let copies = fs_err::read_dir(world.photos().join("first")).unwrap().count();
     assert_eq!(copies, 0);
-    let log = world.catalog.audit(&AuditFilter::default(), None, 2).await.unwrap();
+    let log = world
+        .catalog
+        .audit(&AuditFilter::default(), None, 2)
+        .await
+        .unwrap();
     assert_eq!(log[0].action, "references.removed");
     assert_eq!(log[0].actor.as_deref(), Some("api"));
 }
@@ -108,7 +120,10 @@ async fn only_a_service_of_this_machine_with_a_folder_changes_reference_images()
         let client = world.client(config).await;
         let refused = add(&client, &[("new.jpg", &world.photo, Some((1.0, 2.0)))]).await;
         assert_eq!(code(&refused), "FORBIDDEN", "{refused}");
-        assert!(refused["errors"][0]["message"].as_str().unwrap().contains(word), "{refused}");
+        assert!(
+            refused["errors"][0]["message"].as_str().unwrap().contains(word),
+            "{refused}"
+        );
         let refused = client
             .query("mutation { removeReferenceImages(ids: []) { removed } }")
             .await;
@@ -117,7 +132,10 @@ async fn only_a_service_of_this_machine_with_a_folder_changes_reference_images()
     let client = world.client(with_photos(&world)).await;
     let half = json!({ "query": ADD, "variables": { "images": [{ "photo": null, "latitude": 1.0 }] } });
     let map = json!({ "0": ["variables.images.0.photo"] });
-    let refused = client.upload(&half, &map, &[("0", "a.jpg", &world.photo)]).await.1;
+    let refused = client
+        .upload(&half, &map, &[("0", "a.jpg", &world.photo)])
+        .await
+        .1;
     assert_eq!(code(&refused), "INVALID_ARGUMENT", "{refused}");
 }
 
@@ -160,15 +178,25 @@ async fn a_candidate_answers_unseen_and_is_compared() {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert_eq!(shadow, json!({ "release": "candidate", "share": 1.0, "recorded": 6, "dropped": 0, "failed": 0 }));
+    assert_eq!(
+        shadow,
+        json!({ "release": "candidate", "share": 1.0, "recorded": 6, "dropped": 0, "failed": 0 })
+    );
 
     // Clients never see them.
-    let listed = client.query("{ predictions(first: 50) { edges { node { releaseId } } } }").await;
+    let listed = client
+        .query("{ predictions(first: 50) { edges { node { releaseId } } } }")
+        .await;
     let text = listed.to_string();
-    assert!(text.matches("first").count() == 6 && !text.contains("candidate"), "{text}");
+    assert!(
+        text.matches("first").count() == 6 && !text.contains("candidate"),
+        "{text}"
+    );
 
     let first = "first".parse().unwrap();
-    let pairs = indexer::diff::from_shadow(&first, &candidate, world.catalog.as_ref(), 100).await.unwrap();
+    let pairs = indexer::diff::from_shadow(&first, &candidate, world.catalog.as_ref(), 100)
+        .await
+        .unwrap();
     assert_eq!(pairs.len(), 6);
     assert_eq!(pairs.iter().filter(|pair| pair.truth.is_some()).count(), 3);
     let diff = indexer::diff::compare(first, candidate.clone(), "queries", &pairs).unwrap();
@@ -188,7 +216,10 @@ async fn a_candidate_answers_unseen_and_is_compared() {
         shadows: Shadows::Only,
         ..PredictionFilter::default()
     };
-    assert_eq!(world.catalog.predictions(&only, None, 100).await.unwrap().len(), 6);
+    assert_eq!(
+        world.catalog.predictions(&only, None, 100).await.unwrap().len(),
+        6
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -197,10 +228,18 @@ async fn a_candidate_that_cannot_keep_up_is_left_behind() {
     world.build_ready("candidate", 2).await;
     let client = world.client(shadowing("candidate", 1.0, 1)).await;
     let asked = 24;
-    let answers = futures::future::join_all((0..asked).map(|_| client.localize("a.jpg", &world.photo, "id"))).await;
-    assert!(answers.iter().all(|answer| answer["data"]["localize"]["id"].is_string()));
+    let answers =
+        futures::future::join_all((0..asked).map(|_| client.localize("a.jpg", &world.photo, "id"))).await;
+    assert!(
+        answers
+            .iter()
+            .all(|answer| answer["data"]["localize"]["id"].is_string())
+    );
     let total = |shadow: &Value| {
-        ["recorded", "dropped", "failed"].iter().map(|key| shadow[key].as_u64().unwrap()).sum::<u64>()
+        ["recorded", "dropped", "failed"]
+            .iter()
+            .map(|key| shadow[key].as_u64().unwrap())
+            .sum::<u64>()
     };
     let mut shadow = Value::Null;
     for _ in 0..200 {

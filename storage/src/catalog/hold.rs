@@ -14,7 +14,9 @@ pub struct Hold {
 impl Hold {
     /// A hold that ends when `guard` is dropped.
     pub(crate) fn new(guard: impl Any + Send + Sync) -> Self {
-        Self { _guard: Box::new(guard) }
+        Self {
+            _guard: Box::new(guard),
+        }
     }
 }
 

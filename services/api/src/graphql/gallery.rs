@@ -107,7 +107,9 @@ impl GalleryMutation {
                 };
                 match fate {
                     Fate::Added(image) => added.image = Some(ReferenceImage::new(&release, &image)),
-                    Fate::DuplicateOf(image) => added.duplicate_of = Some(ReferenceImage::new(&release, &image)),
+                    Fate::DuplicateOf(image) => {
+                        added.duplicate_of = Some(ReferenceImage::new(&release, &image))
+                    }
                     Fate::Refused(error) => added.error = Some(error.into()),
                 }
                 added
@@ -123,7 +125,10 @@ impl GalleryMutation {
         #[graphql(desc = "Ids of reference images, at most 1000.")] ids: Vec<ID>,
     ) -> async_graphql::Result<RemovedReferenceImages> {
         if ids.len() > MOST_REMOVED {
-            let message = format!("{} ids are more than the {MOST_REMOVED} of one request", ids.len());
+            let message = format!(
+                "{} ids are more than the {MOST_REMOVED} of one request",
+                ids.len()
+            );
             return Err(RequestError::new(Code::TooLarge, message).into());
         }
         let read = |id: &ID| Uuid::parse_str(id);

@@ -14,7 +14,10 @@ pub async fn a_release_is_held_by_one_at_a_time(at: &dyn CatalogPlace) {
         let error = catalog.hold(&new).await.unwrap_err();
         assert!(matches!(error, Error::Held { .. }), "{error}");
         let text = error.to_string();
-        assert!(text.contains("release new") && text.contains("repeat the command"), "{text}");
+        assert!(
+            text.contains("release new") && text.contains("repeat the command"),
+            "{text}"
+        );
     }
     let elsewhere = there.hold(&other).await.unwrap();
     drop(hold);
