@@ -77,6 +77,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<()> {
     let runtime = stores::runtime()?;
     let open = OpenOptions {
         device: device.clone(),
+        checkpoints: stores::checkpoints(settings),
         ..OpenOptions::default()
     };
     let started = Instant::now();
@@ -125,7 +126,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<()> {
     if args.exit {
         return Ok(());
     }
-    runtime.block_on(serve::serve(settings, false, stores, open))
+    runtime.block_on(serve::serve(serve::config(settings), stores, open))
 }
 
 /// Takes the photographs and holds out a tenth by uploader.

@@ -65,7 +65,20 @@ pub fn run(args: &Args, settings: &Settings) -> Result<()> {
     let failed = stores::runtime()?.block_on(async {
         let stores = stores::open(settings).await?;
         let release = args.release.as_deref().map(str::parse).transpose()?;
-        let open = OpenOptions { device, segmenter };
+        if let Some(release) = &release {
+            stores::settle(
+                settings,
+                stores.vectors.as_ref(),
+                stores.catalog.as_ref(),
+                release,
+            )
+            .await?;
+        }
+        let open = OpenOptions {
+            device,
+            checkpoints: stores::checkpoints(settings),
+            segmenter,
+        };
         let localizer = Localizer::open(release.as_ref(), stores.vectors, stores.catalog, &open).await?;
         answer(args, &localizer, &files).await
     })?;

@@ -16,6 +16,7 @@ mod photos;
 mod planet;
 mod predictions;
 mod progress;
+mod references;
 mod releases;
 mod retention;
 mod segment;
@@ -61,7 +62,7 @@ enum Sub {
     Eval(eval::Args),
     /// Build a release from a checkpoint and a dataset of reference photographs
     Index(index::Args),
-    /// List releases, or choose the one that answers
+    /// List, show, activate, roll back, compare and prune releases
     Releases(releases::Args),
     /// Bring the catalog's schema up to date, or say what it lacks
     Migrate(migrate::Args),
@@ -69,6 +70,8 @@ enum Sub {
     Predictions(predictions::Args),
     /// Delete predictions that are older than the policy of the settings
     Retention(retention::Args),
+    /// Add, remove or list reference photographs of a release, without training
+    References(references::Args),
     /// Serve GraphQL, the upload page and health checks
     Serve(serve::Args),
     /// Ask a running service how it does
@@ -100,6 +103,7 @@ fn main() -> ExitCode {
         Sub::Migrate(args) => migrate::run(&args, &settings),
         Sub::Predictions(args) => predictions::run(&args, &settings),
         Sub::Retention(args) => retention::run(&args, &settings),
+        Sub::References(args) => references::run(&args, &settings),
         Sub::Serve(args) => serve::run(&args, &settings),
         Sub::Health(args) => health::run(&args, &settings),
         Sub::Localize(args) => localize::run(&args, &settings),

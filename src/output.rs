@@ -118,6 +118,34 @@ pub fn distance(km: f64) -> String {
     }
 }
 
+/// A number of bytes in the unit that fits it.
+pub fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    let digits = usize::from(unit > 0 && value < 100.0);
+    format!("{value:.digits$} {}", UNITS[unit])
+}
+
+/// A number of seconds in the unit that fits it.
+pub fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 120.0 => format!("{s:.0} s"),
+        s if s < 7200.0 => format!("{:.0} min", s / 60.0),
+        s if s < 172_800.0 => format!("{:.1} h", s / 3600.0),
+        s => format!("{:.1} days", s / 86_400.0),
+    }
+}
+
+/// A share as people write it: `12.3 %`.
+pub fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,5 +159,14 @@ mod tests {
         assert_eq!(distance(0.4321), "432 m");
         assert_eq!(distance(12.34), "12.3 km");
         assert_eq!(distance(1234.5), "1234 km");
+        assert_eq!(
+            (bytes(900), bytes(3 << 20)),
+            ("900 B".to_owned(), "3.0 MiB".to_owned())
+        );
+        assert_eq!(
+            (duration(90.0), duration(5400.0)),
+            ("90 s".to_owned(), "90 min".to_owned())
+        );
+        assert_eq!(percent(0.1234), "12.3 %");
     }
 }

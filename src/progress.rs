@@ -71,7 +71,8 @@ impl Bar {
         } else if !self.terminal && (state.said.elapsed() >= EVERY) {
             state.said = Instant::now();
             let left = time_left(state.started.elapsed(), done, total);
-            eprintln!("{stage} {done}/{total}{left} {note}");
+            let line = format!("{stage} {done}/{total}{left} {note}");
+            eprintln!("{}", line.trim_end());
         }
     }
 
@@ -95,14 +96,32 @@ impl Drop for Bar {
 }
 
 fn style() -> ProgressStyle {
-    ProgressStyle::with_template("{prefix:>22} {wide_bar:.cyan/blue} {pos}/{len} {elapsed} left {eta} {msg}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
+    ProgressStyle::with_template(
+        "{prefix:>22} {wide_bar:.cyan/blue} {pos}/{len} {per_sec} {elapsed} left {eta} {msg}",
+    )
+    .unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
+/// `, 12.5 a second, 80 s left`; nothing before the first unit and after the last one.
 fn time_left(elapsed: Duration, done: u64, total: u64) -> String {
-    if done == 0 || total <= done {
+    let seconds = elapsed.as_secs_f64();
+    if done == 0 || total <= done || seconds <= 0.0 {
         return String::new();
     }
-    let left = elapsed.as_secs_f64() / done as f64 * (total - done) as f64;
-    format!(", {left:.0} s left")
+    let rate = done as f64 / seconds;
+    let left = (total - done) as f64 / rate;
+    format!(", {rate:.1} a second, {left:.0} s left")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rate_and_time_left_follow_from_what_was_done() {
+        let said = time_left(Duration::from_secs(4), 50, 150);
+        assert_eq!(said, ", 12.5 a second, 8 s left");
+        assert_eq!(time_left(Duration::from_secs(4), 0, 150), "");
+        assert_eq!(time_left(Duration::from_secs(4), 150, 150), "");
+    }
 }

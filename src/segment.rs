@@ -186,7 +186,7 @@ fn open_checkpoint(args: &Args, settings: &Settings) -> Result<Checkpoint> {
         let catalog = stores::catalog(settings).await?;
         let active = catalog.active_release().await?;
         let release = active.context("no release is active: name a published segmenter with --model or a checkpoint with --checkpoint, or build a release with `geosurge index`")?;
-        Ok(retrieval::open_checkpoint(&release)?)
+        Ok(stores::checkpoints(settings).of_release(&release).await?)
     })
 }
 

@@ -1,7 +1,7 @@
 //! `geosurge serve`: GraphQL, the upload page, health.
 
 use anyhow::Result;
-use api::{ServeConfig, Server, Service};
+use api::{ServeConfig, Server, Service, ShadowConfig};
 use retrieval::OpenOptions;
 
 use crate::device::DeviceKind;
@@ -10,6 +10,9 @@ use crate::settings::Settings;
 use crate::stores::Stores;
 use crate::{output, stores};
 
+/// Queries that wait for the shadow; more are dropped and counted.
+const SHADOW_QUEUE: usize = 64;
+
 #[derive(clap::Args)]
 pub struct Args {
     /// Listen on an address that other machines can reach. There are no API keys yet: whoever reaches it can use it
@@ -17,6 +20,12 @@ pub struct Args {
     allow_public: bool,
     #[command(flatten)]
     segmenter: SegmenterArg,
+    /// A release that answers a share of the queries too, unseen, so that `releases diff --from-shadow` can compare it
+    #[arg(long, value_name = "RELEASE")]
+    shadow: Option<String>,
+    /// Share of the queries that the shadow answers, above 0 and at most 1
+    #[arg(long, value_name = "SHARE", default_value_t = 0.1, requires = "shadow")]
+    shadow_share: f64,
     /// Where to compute
     #[arg(long, value_enum, default_value_t = DeviceKind::Auto)]
     device: DeviceKind,
@@ -27,20 +36,45 @@ pub fn run(args: &Args, settings: &Settings) -> Result<()> {
     let open = OpenOptions {
         segmenter: args.segmenter.open(settings, &device)?,
         device,
+        checkpoints: stores::checkpoints(settings),
     };
+    let release = args.shadow.as_deref().map(str::parse).transpose()?;
+    let shadow = release.map(|release| ShadowConfig {
+        release,
+        share: args.shadow_share,
+        queue: SHADOW_QUEUE,
+    });
     stores::runtime()?.block_on(async {
         let stores = stores::open(settings).await?;
-        serve(settings, args.allow_public, stores, open).await
+        if let Some(shadow) = &shadow {
+            stores::settle(
+                settings,
+                stores.vectors.as_ref(),
+                stores.catalog.as_ref(),
+                &shadow.release,
+            )
+            .await?;
+        }
+        let config = ServeConfig {
+            allow_public: args.allow_public,
+            shadow,
+            ..config(settings)
+        };
+        serve(config, stores, open).await
     })
 }
 
-/// Serves until Ctrl-C or SIGTERM.
-pub async fn serve(settings: &Settings, allow_public: bool, stores: Stores, open: OpenOptions) -> Result<()> {
-    let config = ServeConfig {
+/// What the settings say about a service.
+pub fn config(settings: &Settings) -> ServeConfig {
+    ServeConfig {
         address: settings.listen,
-        allow_public,
+        photos: Some(settings.references_dir()),
         ..ServeConfig::default()
-    };
+    }
+}
+
+/// Serves until Ctrl-C or SIGTERM.
+pub async fn serve(config: ServeConfig, stores: Stores, open: OpenOptions) -> Result<()> {
     let service = Service::start(config, stores.vectors, stores.catalog, open).await?;
     match service.localizer() {
         Some(localizer) => output::line(format!("release {} answers", localizer.release().id)),

@@ -151,6 +151,16 @@ impl Settings {
         self.data_dir.join("models")
     }
 
+    /// Folder of copies of checkpoints from object stores.
+    pub fn checkpoints_dir(&self) -> PathBuf {
+        self.data_dir.join("checkpoints")
+    }
+
+    /// Folder of photographs that were copied for releases.
+    pub fn references_dir(&self) -> PathBuf {
+        self.data_dir.join("references")
+    }
+
     /// File of the embedded catalog.
     pub fn catalog_file(&self) -> PathBuf {
         self.data_dir.join("catalog.sqlite")

@@ -1,15 +1,16 @@
 //! A release from a checkpoint and a dataset.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use candle_core::Device;
 use datasets::{Dataset, DecodeLimits};
-use models::{Checkpoint, Encoder, SegmenterChoice};
-use retrieval::{ExactIndex, SearchModel, Searcher};
+use geocells::Hierarchy;
+use models::{Encoder, SegmenterChoice};
+use retrieval::{Checkpoints, ExactIndex, SearchModel, Searcher};
 use serde::Serialize;
 use storage::{Catalog, CollectionName, PointId, Release, ReleaseId, ReleaseStatus, VectorStore};
 use uuid::Uuid;
@@ -19,7 +20,7 @@ use crate::levels::{self, LevelVectors, Target};
 use crate::plan::{self, Begun, Source};
 use crate::progress::{Report, Stage};
 use crate::verify::{self, Expected, Verification};
-use crate::{Error, Result};
+use crate::{Error, Result, references};
 
 /// How a release is built.
 #[derive(Clone)]
@@ -41,6 +42,14 @@ pub struct BuildOptions {
     pub segmenter: SegmenterChoice,
     /// Photos larger than this are skipped.
     pub limits: DecodeLimits,
+    /// Reference images written together: each write is made durable, and a kill costs at most what was not written.
+    pub together: usize,
+    /// Reference images that are read and encoded again to verify the release, at most.
+    pub verify_photos: usize,
+    /// Where checkpoints are found.
+    pub checkpoints: Checkpoints,
+    /// Folder of photographs that were copied for releases, if there is one.
+    pub photos: Option<PathBuf>,
 }
 
 impl Default for BuildOptions {
@@ -54,6 +63,10 @@ impl Default for BuildOptions {
             device: Device::Cpu,
             segmenter: SegmenterChoice::default(),
             limits: DecodeLimits::default(),
+            together: 1024,
+            verify_photos: 4,
+            checkpoints: Checkpoints::default(),
+            photos: None,
         }
     }
 }
@@ -79,15 +92,17 @@ pub struct BuildReport {
 /// `verify_queries` answers are compared with the checkpoint, and the release becomes `ready`. Every write can be repeated: a
 /// killed build keeps what it loaded, and the same call goes on. A failed verification leaves the release `failed` with its reason,
 /// and the next build
-/// loads all of it again; so does a finished release whose store has lost points.
+/// loads all of it again; so does a finished release whose store has lost points. The photos are streamed: neither pixels nor
+/// vectors of the whole gallery are ever in memory.
 ///
-/// `cancel` is looked at between batches.
+/// `checkpoint`: a folder, or the URL of one in an object store. `cancel` is looked at between batches. While it works, the
+/// release is held: nobody else can change it.
 ///
 /// # Errors
-/// [`Error::Cancelled`], [`Error::Verification`], [`Error::NoPhotos`], [`Error::BadPhoto`] under `strict`, and those of the
+/// [`Error::Cancelled`], [`storage::Error::Held`] where another process is changing the release, [`Error::Verification`], [`Error::NoPhotos`], [`Error::BadPhoto`] under `strict`, and those of the
 /// checkpoint, the dataset, the store and the catalog.
 pub async fn build_release(
-    checkpoint_dir: &Path,
+    checkpoint: &Path,
     dataset: &Dataset,
     store: Arc<dyn VectorStore>,
     catalog: Arc<dyn Catalog>,
@@ -95,27 +110,31 @@ pub async fn build_release(
     progress: Report<'_>,
     cancel: &AtomicBool,
 ) -> Result<BuildReport> {
-    if options.batch == 0 {
+    if options.batch == 0 || options.together == 0 {
         return Err(Error::Invalid(
-            "the batch holds no photo; encode at least one at once".into(),
+            "the batch holds no photo; encode and write at least one at once".into(),
         ));
     }
     let started = Instant::now();
-    let model = open(checkpoint_dir, options).await?;
-    let source = source(checkpoint_dir, dataset, &model);
-    let mut begun = plan::begin(catalog.as_ref(), options.name.as_ref(), &source).await?;
+    let location = location(checkpoint);
+    let model = open(&location, options).await?;
+    let source = source(location, dataset, &model);
+    // A name that nobody has yet could be taken by two builds at once: whoever holds it first makes the release.
+    let id = plan::choose(catalog.as_ref(), options.name.as_ref(), &source).await?;
+    let _hold = catalog.hold(&id).await?;
+    let mut begun = plan::begin(catalog.as_ref(), &id, &source).await?;
     if plan::is_built(&begun.release) {
+        settle(&id, options, store.as_ref(), catalog.as_ref()).await?;
         let searcher = Searcher::new(begun.release.id.clone(), Arc::clone(&store), model.search.clone());
         if let Some(damage) = damage(&searcher).await? {
             tracing::warn!(release = %begun.release.id, %damage, "a finished release has lost data and is built again");
             catalog
                 .set_status(&begun.release.id, ReleaseStatus::Failed, Some(&damage))
                 .await?;
-            begun = plan::begin(catalog.as_ref(), Some(searcher.release()), &source).await?;
+            begun = plan::begin(catalog.as_ref(), &id, &source).await?;
         }
     }
     let Begun { release, had_failed } = begun;
-    let id = release.id.clone();
     tracing::info!(release = %id, photos = dataset.len(), status = %release.status, "building release");
 
     let reload = had_failed;
@@ -140,7 +159,7 @@ pub async fn build_release(
         (gallery, Some(verification))
     };
     let release = if options.activate {
-        crate::activate(catalog.as_ref(), &id).await?
+        crate::activate(&id, Some(store.as_ref()), catalog.as_ref(), &options.checkpoints).await?
     } else {
         catalog.release(&id).await?
     };
@@ -151,6 +170,23 @@ pub async fn build_release(
         verification,
         seconds: started.elapsed().as_secs_f64(),
     })
+}
+
+/// Ends what was interrupted in a finished release's gallery, so that it is not taken for damage.
+async fn settle(
+    release: &ReleaseId,
+    options: &BuildOptions,
+    store: &dyn VectorStore,
+    catalog: &dyn Catalog,
+) -> Result<()> {
+    let Some(photos) = &options.photos else {
+        return Ok(());
+    };
+    match references::settle_held(release, photos, store, catalog).await {
+        // Real damage is found by the check that follows.
+        Err(Error::NotWhole { .. } | Error::Storage(storage::Error::NotFound { .. })) => Ok(()),
+        other => other.map(drop),
+    }
 }
 
 /// What a finished release has lost in the store, in words; `None` when it is whole.
@@ -168,18 +204,29 @@ async fn damage(searcher: &Searcher) -> Result<Option<String>> {
 }
 
 /// A checkpoint opened for indexing.
-struct OpenModel {
-    checkpoint: Checkpoint,
-    encoder: Arc<Encoder>,
-    exact: Arc<ExactIndex>,
+pub(crate) struct OpenModel {
+    pub(crate) checkpoint: String,
+    pub(crate) encoder: Arc<Encoder>,
+    pub(crate) hierarchy: Arc<Hierarchy>,
+    pub(crate) exact: Arc<ExactIndex>,
     search: SearchModel,
     vectors: Arc<Vec<LevelVectors>>,
 }
 
-async fn open(checkpoint_dir: &Path, options: &BuildOptions) -> Result<OpenModel> {
-    let (dir, options) = (checkpoint_dir.to_owned(), options.clone());
+/// The checkpoint's location as it is recorded: a URL as it is, a folder absolutely.
+pub(crate) fn location(checkpoint: &Path) -> String {
+    let text = checkpoint.to_string_lossy();
+    if retrieval::is_url(&text) {
+        return text.into_owned();
+    }
+    let absolute = std::path::absolute(checkpoint).unwrap_or_else(|_| checkpoint.to_owned());
+    absolute.to_string_lossy().into_owned()
+}
+
+pub(crate) async fn open(location: &str, options: &BuildOptions) -> Result<OpenModel> {
+    let checkpoint = options.checkpoints.open(location).await?;
+    let options = options.clone();
     let open = move || -> Result<OpenModel> {
-        let checkpoint = Checkpoint::open(&dir)?;
         let encoder = Arc::new(Encoder::open(&checkpoint, &options.device, options.segmenter)?);
         let (geographic, hierarchy) = (retrieval::geographic_of(&checkpoint)?, checkpoint.hierarchy());
         let exact = Arc::new(ExactIndex::of_model(&geographic, hierarchy)?);
@@ -192,8 +239,9 @@ async fn open(checkpoint_dir: &Path, options: &BuildOptions) -> Result<OpenModel
             });
         }
         Ok(OpenModel {
-            checkpoint,
+            checkpoint: checkpoint.id().to_owned(),
             encoder,
+            hierarchy: Arc::new(hierarchy.clone()),
             exact,
             search,
             vectors: Arc::new(vectors),
@@ -204,11 +252,10 @@ async fn open(checkpoint_dir: &Path, options: &BuildOptions) -> Result<OpenModel
         .map_err(|_| Error::Interrupted)?
 }
 
-fn source(checkpoint_dir: &Path, dataset: &Dataset, model: &OpenModel) -> Source {
-    let path = std::path::absolute(checkpoint_dir).unwrap_or_else(|_| checkpoint_dir.to_owned());
+fn source(location: String, dataset: &Dataset, model: &OpenModel) -> Source {
     Source {
-        checkpoint_id: model.checkpoint.id().to_owned(),
-        checkpoint_path: path.to_string_lossy().into_owned(),
+        checkpoint_id: model.checkpoint.clone(),
+        checkpoint_path: location,
         dataset_digest: dataset.digest(),
         embedding_dimension: model.exact.dimension(),
         levels: model.exact.cells().depth(),
@@ -223,20 +270,28 @@ async fn load_and_verify(
     store: Arc<dyn VectorStore>,
     options: &BuildOptions,
 ) -> Result<(GalleryReport, Verification)> {
-    let hierarchy = model.exact.cells().hierarchy();
+    let hierarchy = model.hierarchy.as_ref();
     levels::load(target, hierarchy, &model.vectors).await?;
 
     let gallery = Gallery {
         dataset,
-        hierarchy,
+        hierarchy: Arc::clone(&model.hierarchy),
         encoder: Arc::clone(&model.encoder),
-        dimension: model.exact.dimension(),
         batch: options.batch,
+        together: options.together,
         strict: options.strict,
         limits: options.limits,
     };
-    let (images, report) = gallery::load(target, &gallery).await?;
-    finish(target, &images).await?;
+    gallery::create(target, hierarchy.depth(), model.exact.dimension()).await?;
+    let (images, mut report) = gallery::load(target, &gallery).await?;
+    if images.is_empty() {
+        let first = report.skipped.first();
+        return Err(Error::NoPhotos {
+            photos: dataset.len(),
+            reason: first.map_or_else(|| "it is empty".to_owned(), |first| first.reason.clone()),
+        });
+    }
+    report.removed = finish(target, &images).await?;
 
     let expected = Expected {
         hierarchy,
@@ -247,6 +302,9 @@ async fn load_and_verify(
         calibration: model.search.calibration,
         store,
         queries: options.verify_queries,
+        encoder: Arc::clone(&model.encoder),
+        photos: options.verify_photos,
+        limits: options.limits,
     };
     match verify::verify(target, expected).await {
         Ok(verification) => Ok((report, verification)),
@@ -262,20 +320,23 @@ async fn load_and_verify(
     }
 }
 
-/// Ends the load of the reference images, without those that an earlier build loaded from files that have changed since.
-async fn finish(target: Target<'_>, images: &BTreeSet<Uuid>) -> Result<()> {
+/// Ends the load of the reference images, without those that an earlier build loaded from files that have changed since, and those
+/// that someone added to a release that is built again. Returns how many of these were recorded.
+async fn finish(target: Target<'_>, images: &BTreeSet<Uuid>) -> Result<usize> {
     target.go_on(Stage::Finish)?;
     target.tell(Stage::Finish, 0, 1);
     let collection = CollectionName::references(target.release);
     if target.store.count(&collection, None).await? != images.len() as u64 {
         remove_strangers(target, &collection, images).await?;
     }
+    let mut removed = 0;
     if target.catalog.counts(target.release).await?.reference_images != images.len() as u64 {
-        remove_unknown_records(target, images).await?;
+        removed = remove_unknown_records(target, images).await?;
+        tracing::warn!(release = %target.release, removed, "reference images that the dataset does not have were removed");
     }
     target.store.finish_load(&collection).await?;
     target.tell(Stage::Finish, 1, 1);
-    Ok(())
+    Ok(removed)
 }
 
 const PAGE: usize = 1000;
@@ -305,14 +366,16 @@ async fn remove_strangers(
     }
 }
 
-async fn remove_unknown_records(target: Target<'_>, images: &BTreeSet<Uuid>) -> Result<()> {
-    let mut after = None;
+async fn remove_unknown_records(target: Target<'_>, images: &BTreeSet<Uuid>) -> Result<usize> {
+    let (mut after, mut removed) = (None, 0);
     loop {
         let page = target
             .catalog
             .list_reference_images(target.release, after, PAGE)
             .await?;
-        let Some(last) = page.last() else { return Ok(()) };
+        let Some(last) = page.last() else {
+            return Ok(removed);
+        };
         after = Some(last.id);
         let unknown: Vec<Uuid> = page
             .iter()
@@ -320,10 +383,11 @@ async fn remove_unknown_records(target: Target<'_>, images: &BTreeSet<Uuid>) -> 
             .filter(|id| !images.contains(id))
             .collect();
         if !unknown.is_empty() {
-            target
+            let deleted = target
                 .catalog
                 .delete_reference_images(target.release, &unknown, None)
                 .await?;
+            removed += usize::try_from(deleted).unwrap_or(usize::MAX);
         }
     }
 }

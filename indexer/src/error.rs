@@ -1,5 +1,7 @@
 //! What can go wrong while a release is built.
 
+use std::path::PathBuf;
+
 use storage::ReleaseId;
 
 /// The result of this crate's functions.
@@ -48,13 +50,44 @@ pub enum Error {
         reason: String,
     },
 
-    /// A release that cannot be activated.
-    #[error("release {release} is {status} and cannot be activated; finish it with `geosurge index`")]
+    /// A release that was not built, or whose contents are gone.
+    #[error(
+        "release {release} is {status}; only a ready, active or retired release can be activated or changed, so (re)build one with `geosurge index`"
+    )]
     NotReady {
         /// The release.
         release: ReleaseId,
         /// Its status.
         status: String,
+    },
+
+    /// A release of which something is missing.
+    #[error("release {release} is not whole: {reason}; build it again with `geosurge index`")]
+    NotWhole {
+        /// The release.
+        release: ReleaseId,
+        /// What is missing.
+        reason: String,
+    },
+
+    /// No earlier release can answer.
+    #[error("there is no release to roll back to{}", reasons(.passed_over))]
+    NothingToRollBack {
+        /// Releases that were active before, and why each cannot be again.
+        passed_over: Vec<(ReleaseId, String)>,
+    },
+
+    /// Releases or photos that cannot be compared.
+    #[error("{0}")]
+    Incomparable(String),
+
+    /// A copied photograph could not be written or deleted.
+    #[error("cannot keep photographs in {}: {source}; check its permissions and the free space", path.display())]
+    Photos {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
     },
 
     /// An option that makes no sense.
@@ -80,4 +113,15 @@ pub enum Error {
     /// From the store or the catalog.
     #[error(transparent)]
     Storage(#[from] storage::Error),
+}
+
+/// Why each candidate of a rollback was passed over.
+fn reasons(passed_over: &[(ReleaseId, String)]) -> String {
+    if passed_over.is_empty() {
+        return ": no other release was ever active; activate one by its name".to_owned();
+    }
+    passed_over
+        .iter()
+        .map(|(_, reason)| format!("; {reason}"))
+        .collect()
 }

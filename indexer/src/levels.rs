@@ -1,19 +1,24 @@
 //! Geocells of every level into the catalog and the store.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use geocells::{Geocell, Hierarchy};
+use futures::{StreamExt, TryStreamExt};
+use geocells::{Geocell, Hierarchy, Partition};
 use serde_json::{Value, json};
 use storage::{
-    Catalog, CollectionName, CollectionSpec, CollectionState, FieldKind, GeocellRecord, Point, ReleaseId,
-    VectorSpec, VectorStore,
+    Catalog, CollectionName, CollectionSpec, CollectionState, FieldKind, GeocellRecord, Point, PointId,
+    ReleaseId, VectorSpec, VectorStore,
 };
 
 use crate::progress::{Progress, Report, Stage};
 use crate::{Error, Result};
 
-/// Cells written at once.
+/// Cells written together.
 const BATCH: usize = 1000;
+
+/// Writes under way at once. An embedded store takes them one after the other; a server does not make each wait for the last.
+pub(crate) const WRITES_AT_ONCE: usize = 4;
 
 /// One level's vectors as rows, in the order of the partition's cells.
 #[derive(Debug, Clone)]
@@ -58,38 +63,69 @@ pub(crate) async fn load(target: Target<'_>, hierarchy: &Hierarchy, vectors: &[L
         .iter()
         .map(|partition| partition.cells().len())
         .sum();
-    let mut done = 0;
+    let done = AtomicUsize::new(0);
     for (level, partition) in hierarchy.levels().iter().enumerate() {
         let collection = CollectionName::level(target.release, level);
         let spec = spec(&vectors[level]);
         target.store.create_collection(&collection, &spec).await?;
         let info = target.store.collection(&collection).await?;
-        let loaded = !target.reload
-            && info.state == CollectionState::Complete
-            && info.points == partition.cells().len() as u64;
-        for start in (0..partition.cells().len()).step_by(BATCH) {
+        let cells = partition.cells().len();
+        let loaded = !target.reload && info.state == CollectionState::Complete && info.points == cells as u64;
+        if info.points > cells as u64 {
+            // Cells of another checkpoint cannot be here, but what is not known must not answer.
+            remove_unknown(target, &collection, partition).await?;
+        }
+        let (collection, done) = (&collection, &done);
+        let write = |start: usize| async move {
             target.go_on(Stage::Geocells)?;
-            let rows = start..(start + BATCH).min(partition.cells().len());
-            let records: Vec<GeocellRecord> = rows
-                .clone()
-                .map(|index| record(hierarchy, level, index))
-                .collect();
+            let rows = start..(start + BATCH).min(cells);
+            let written = rows.len();
+            let records: Vec<GeocellRecord> = rows.map(|index| record(hierarchy, level, index)).collect();
             target.catalog.insert_geocells(target.release, &records).await?;
             if !loaded {
-                let points = rows
-                    .clone()
-                    .map(|index| point(&records[index - start], &vectors[level]))
-                    .collect();
-                target.store.upsert(&collection, points).await?;
+                let points = records.iter().map(|record| point(record, &vectors[level]));
+                target.store.upsert(collection, points.collect()).await?;
             }
-            done += rows.len();
-            target.tell(Stage::Geocells, done, total);
-        }
+            let so_far = done.fetch_add(written, Ordering::Relaxed) + written;
+            target.tell(Stage::Geocells, so_far, total);
+            Ok::<(), Error>(())
+        };
+        futures::stream::iter((0..cells).step_by(BATCH))
+            .map(write)
+            .buffer_unordered(WRITES_AT_ONCE)
+            .try_collect::<()>()
+            .await?;
         if !loaded {
-            target.store.finish_load(&collection).await?;
+            target.store.finish_load(collection).await?;
         }
     }
     Ok(())
+}
+
+/// Deletes points that are no cells of the partition.
+async fn remove_unknown(
+    target: Target<'_>,
+    collection: &CollectionName,
+    partition: &Partition,
+) -> Result<()> {
+    let known: HashSet<u64> = partition.cells().iter().map(|cell| cell.id.as_u64()).collect();
+    let mut after = None;
+    loop {
+        let page = target.store.scroll(collection, after, BATCH).await?;
+        let strangers: Vec<PointId> = page
+            .points
+            .iter()
+            .map(|point| point.id)
+            .filter(|id| !matches!(id, PointId::Number(id) if known.contains(id)))
+            .collect();
+        if !strangers.is_empty() {
+            target.store.delete(collection, &strangers).await?;
+        }
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return Ok(()),
+        }
+    }
 }
 
 fn spec(vectors: &LevelVectors) -> CollectionSpec {

@@ -16,21 +16,33 @@ pub(crate) struct Source {
     pub store: serde_json::Value,
 }
 
-/// Starts a release, or finds the one of the same checkpoint and dataset.
+/// The release that a build makes or goes on with.
 ///
-/// With a name: that release, which must be of the same source. Without: one of the same source that is built, else one
-/// that is unfinished, else a new one named after the day and the checkpoint.
-pub(crate) async fn begin(catalog: &dyn Catalog, name: Option<&ReleaseId>, source: &Source) -> Result<Begun> {
+/// With a name: that one. Without: one of the same source that is built, else one that is unfinished, else a new one named after
+/// the day and the checkpoint.
+pub(crate) async fn choose(
+    catalog: &dyn Catalog,
+    name: Option<&ReleaseId>,
+    source: &Source,
+) -> Result<ReleaseId> {
+    if let Some(name) = name {
+        return Ok(name.clone());
+    }
     let releases = catalog.releases().await?;
-    let id = match (name, existing(&releases, source)) {
-        (Some(id), _) | (None, Some(id)) => id.clone(),
-        (None, None) => fresh_name(&releases, source, Utc::now())?,
-    };
+    match existing(&releases, source) {
+        Some(id) => Ok(id.clone()),
+        None => fresh_name(&releases, source, Utc::now()),
+    }
+}
+
+/// Starts a release, or goes on with it; it must be of the same source.
+pub(crate) async fn begin(catalog: &dyn Catalog, id: &ReleaseId, source: &Source) -> Result<Begun> {
+    let releases = catalog.releases().await?;
     let had_failed = releases
         .iter()
-        .any(|release| release.id == id && release.status == ReleaseStatus::Failed);
+        .any(|release| release.id == *id && release.status == ReleaseStatus::Failed);
     let release = NewRelease {
-        id,
+        id: id.clone(),
         checkpoint_id: source.checkpoint_id.clone(),
         checkpoint_path: source.checkpoint_path.clone(),
         embedding_dimension: source.embedding_dimension,

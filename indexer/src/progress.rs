@@ -14,10 +14,12 @@ pub enum Stage {
     Finish,
     /// Counts, vectors and answers compared with the checkpoint.
     Verify,
+    /// Two releases answer the same photos.
+    Compare,
 }
 
 impl Stage {
-    /// All of them, in their order.
+    /// Those of a build, in their order.
     pub const ALL: [Self; 4] = [Self::Geocells, Self::References, Self::Finish, Self::Verify];
 
     /// The stage as a phrase that follows "while" or starts a progress bar: `"loading geocells"`.
@@ -28,6 +30,7 @@ impl Stage {
             Self::References => "encoding reference images",
             Self::Finish => "finishing the index",
             Self::Verify => "verifying the release",
+            Self::Compare => "asking both releases",
         }
     }
 }

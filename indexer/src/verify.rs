@@ -1,10 +1,12 @@
 //! A release is ready only when it answers as its checkpoint does.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use datasets::DecodeLimits;
 use geocells::Hierarchy;
-use models::Calibration;
+use models::{Calibration, Encoder};
 use retrieval::{Answer, ExactIndex, InferenceOptions, SearchModel, Searcher, references};
 use serde::Serialize;
 use storage::{CollectionName, PointId, ReleaseCounts, VectorStore};
@@ -22,6 +24,9 @@ const SCORE_TOLERANCE: f32 = 1e-4;
 
 /// Cells a level whose vectors are compared.
 const SAMPLED_CELLS: usize = 64;
+
+/// Numbers of an embedding may differ by this much when its photo is encoded again, in another batch.
+const EMBEDDING_TOLERANCE: f32 = 2e-3;
 
 /// Queries answered at once.
 const BATCH: usize = 50;
@@ -43,6 +48,12 @@ pub struct Verification {
     pub same_cell: usize,
     /// Largest difference of the answers' path scores.
     pub largest_score_error: f32,
+    /// Reference images whose stored vector has the checksum that it was written with.
+    pub checksums: usize,
+    /// Reference images whose file was read and encoded again.
+    pub photos: usize,
+    /// Largest difference of a number of their embeddings from the stored one.
+    pub largest_embedding_error: f32,
 }
 
 /// What a release must agree with.
@@ -55,6 +66,9 @@ pub(crate) struct Expected<'a> {
     pub calibration: Calibration,
     pub store: Arc<dyn VectorStore>,
     pub queries: usize,
+    pub encoder: Arc<Encoder>,
+    pub photos: usize,
+    pub limits: DecodeLimits,
 }
 
 /// Compares counts, sampled vectors and answers.
@@ -62,6 +76,7 @@ pub(crate) async fn verify(target: Target<'_>, expected: Expected<'_>) -> Result
     let mut verification = Verification::default();
     counts(target, &expected, &mut verification).await?;
     vectors(target, &expected, &mut verification).await?;
+    photos(target, &expected, &mut verification).await?;
     answers(target, expected, &mut verification).await?;
     Ok(verification)
 }
@@ -147,6 +162,60 @@ async fn vectors(target: Target<'_>, expected: &Expected<'_>, verification: &mut
     Ok(())
 }
 
+/// Reads and encodes a few photos again: the stored embedding must be theirs.
+async fn photos(target: Target<'_>, expected: &Expected<'_>, verification: &mut Verification) -> Result<()> {
+    let all: Vec<Uuid> = expected.images.iter().copied().collect();
+    let ids: Vec<Uuid> = evenly(all.len(), expected.photos)
+        .into_iter()
+        .map(|index| all[index])
+        .collect();
+    let records = target.catalog.reference_images(target.release, &ids).await?;
+    let points: Vec<PointId> = records.iter().map(|record| record.id.into()).collect();
+    let collection = CollectionName::references(target.release);
+    let stored = target.store.get(&collection, &points, true).await?;
+    if stored.len() != ids.len() {
+        return Err(failed(
+            target,
+            format!("collection {collection} or the catalog lacks reference images that were loaded"),
+        ));
+    }
+    let (encoder, limits) = (Arc::clone(&expected.encoder), expected.limits);
+    let paths: Vec<PathBuf> = records.iter().map(|record| PathBuf::from(&record.path)).collect();
+    let encode = move || -> Result<Vec<(usize, Vec<f32>)>> {
+        let (mut indices, mut images) = (Vec::new(), Vec::new());
+        for (index, path) in paths.iter().enumerate() {
+            // A file that went away meanwhile is no fault of the index.
+            match datasets::decode_image(path, &limits) {
+                Ok(image) => {
+                    indices.push(index);
+                    images.push(image);
+                }
+                Err(error) => tracing::warn!(%error, "reference image cannot be read again"),
+            }
+        }
+        let encoded = encoder.encode(&images)?;
+        let embeddings = encoded.into_iter().map(|encoded| encoded.embedding);
+        Ok(indices.into_iter().zip(embeddings).collect())
+    };
+    let encoded = tokio::task::spawn_blocking(encode)
+        .await
+        .map_err(|_| Error::Interrupted)??;
+    for (index, wanted) in encoded {
+        let found = stored[index].vectors.get(references::VISUAL);
+        let error = difference(found.map_or(&[][..], Vec::as_slice), &wanted);
+        if error.is_nan() || error > EMBEDDING_TOLERANCE {
+            let path = &records[index].path;
+            return Err(failed(
+                target,
+                format!("the stored embedding of {path} differs by {error} from its photo's"),
+            ));
+        }
+        verification.photos += 1;
+        verification.largest_embedding_error = verification.largest_embedding_error.max(error);
+    }
+    Ok(())
+}
+
 /// Reference images' own embeddings as queries: the store's answer against exact inference in memory.
 async fn answers(target: Target<'_>, expected: Expected<'_>, verification: &mut Verification) -> Result<()> {
     let collection = CollectionName::references(target.release);
@@ -166,6 +235,16 @@ async fn answers(target: Target<'_>, expected: Expected<'_>, verification: &mut 
                 format!("collection {collection} lacks reference images that were loaded"),
             ));
         }
+        if let Some(changed) = points.iter().find(|point| !references::is_as_written(point)) {
+            return Err(failed(
+                target,
+                format!(
+                    "the vector of reference image {} has another checksum than when it was written",
+                    changed.id
+                ),
+            ));
+        }
+        verification.checksums += points.len();
         let queries: Vec<Vec<f32>> = points
             .into_iter()
             .filter_map(|mut point| point.vectors.remove(references::VISUAL))
@@ -227,7 +306,7 @@ fn compare(
 }
 
 /// At most `count` indices below `length`, evenly spread, the first and the last among them.
-fn evenly(length: usize, count: usize) -> Vec<usize> {
+pub(crate) fn evenly(length: usize, count: usize) -> Vec<usize> {
     match (length, count) {
         (0, _) | (_, 0) => Vec::new(),
         (length, count) if count >= length => (0..length).collect(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{House, World, build_options};
-use geosurge_indexer::{BuildReport, Error, Progress, Stage, activate, build_release, list, silent};
+use geosurge_indexer::{BuildReport, Error, Progress, Stage, build_release, list, silent};
 use retrieval::{ExactIndex, LocalizeOptions, Photo, to_geojson};
 use storage::{CollectionName, Point, ReleaseCounts, ReleaseId, ReleaseStatus};
 
@@ -62,13 +62,15 @@ async fn the_store_answers_as_exact_inference_on_every_held_out_photo() {
     );
     let verification = report.verification.unwrap();
     assert_eq!(verification.queries, world.dataset.len());
+    assert_eq!(
+        (verification.checksums, verification.photos),
+        (world.dataset.len(), 4)
+    );
     assert!(verification.largest_vector_error <= 1e-6 && verification.largest_score_error <= 1e-4);
 
-    activate(house.catalog.as_ref(), &report.release.id)
-        .await
-        .unwrap();
+    house.activate(&report.release.id).await.unwrap();
     let localizer = house.open(None).await.unwrap();
-    let checkpoint = retrieval::open_checkpoint(localizer.release()).unwrap();
+    let checkpoint = models::Checkpoint::open(&world.checkpoint).unwrap();
     let exact = ExactIndex::of_model(
         &retrieval::geographic_of(&checkpoint).unwrap(),
         checkpoint.hierarchy(),
@@ -201,7 +203,7 @@ async fn a_finished_release_whose_store_was_lost_is_built_again() {
     let world = World::shared();
     let house = House::new().await;
     let id = build(world, &house).await.unwrap().release.id;
-    activate(house.catalog.as_ref(), &id).await.unwrap();
+    house.activate(&id).await.unwrap();
     house
         .store
         .drop_collection(&CollectionName::references(&id))
@@ -246,7 +248,7 @@ async fn a_build_that_was_stopped_goes_on() {
                 house.open(Some(&release.id)).await.is_err(),
                 "an unfinished release must not be served"
             );
-            assert!(activate(house.catalog.as_ref(), &release.id).await.is_err());
+            assert!(house.activate(&release.id).await.is_err());
         } else {
             panic!("{stage:?} was not stopped");
         }
@@ -360,7 +362,7 @@ async fn another_checkpoint_in_its_place_is_an_error_and_never_an_answer() {
         "{opened}"
     );
     assert!(opened.to_string().contains(id.as_str()));
-    let activated = activate(house.catalog.as_ref(), &id).await.unwrap_err();
+    let activated = house.activate(&id).await.unwrap_err();
     assert!(
         matches!(
             activated,

@@ -108,10 +108,36 @@ pub struct Checkpoint {
     provenance: Provenance,
 }
 
-#[derive(Serialize, Deserialize)]
+/// The content of `checksums.json`: every other file of a checkpoint with its SHA-256, so that one can be copied from afar and
+/// checked file by file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Checksums {
-    files: BTreeMap<String, String>,
+pub struct Checksums {
+    /// SHA-256 in lower-case hexadecimal by the file's path inside the checkpoint, `/` between names.
+    pub files: BTreeMap<String, String>,
+}
+
+impl Checksums {
+    /// The file's name inside a checkpoint.
+    pub const FILE: &'static str = CHECKSUMS;
+
+    /// The id of the checkpoint that has these files.
+    #[must_use]
+    pub fn id(&self) -> String {
+        let mut id = Sha256::new();
+        for (name, digest) in self.files.iter().filter(|(name, _)| *name != PROVENANCE) {
+            id.update(format!("{name} {digest}\n"));
+        }
+        hexadecimal(&id.finalize())[..16].to_owned()
+    }
+
+    /// The first name that would lie outside the checkpoint's folder, if there is one: such a file belongs to no checkpoint.
+    #[must_use]
+    pub fn stray(&self) -> Option<&str> {
+        let outside = |part: &str| part.is_empty() || part == "." || part == ".." || part.contains('\\');
+        let stray = |name: &&String| name.split('/').any(outside);
+        self.files.keys().find(stray).map(String::as_str)
+    }
 }
 
 /// The one field of a provenance file that every format has.
@@ -369,13 +395,15 @@ fn verify_checksums(directory: &Path) -> Result<String> {
         ));
     }
     let checksums: Checksums = read_json(&path)?;
-    let mut id = Sha256::new();
+    if let Some(name) = checksums.stray() {
+        return Err(bad(
+            directory,
+            &format!("{name} is missing; restore the checkpoint from a copy"),
+        ));
+    }
     for (name, expected) in &checksums.files {
-        let outside = name
-            .split('/')
-            .any(|part| part.is_empty() || part == "." || part == "..");
         let file = directory.join(name);
-        if outside || !file.is_file() {
+        if !file.is_file() {
             return Err(bad(
                 directory,
                 &format!("{name} is missing; restore the checkpoint from a copy"),
@@ -387,9 +415,6 @@ fn verify_checksums(directory: &Path) -> Result<String> {
             );
             return Err(bad(directory, &reason));
         }
-        if name != PROVENANCE {
-            id.update(format!("{name} {expected}\n"));
-        }
     }
     for name in [CONFIG, MODEL, CALIBRATION, PROVENANCE] {
         if !checksums.files.contains_key(name) {
@@ -399,7 +424,7 @@ fn verify_checksums(directory: &Path) -> Result<String> {
             ));
         }
     }
-    Ok(hexadecimal(&id.finalize())[..16].to_owned())
+    Ok(checksums.id())
 }
 
 fn sha256_of_file(path: &Path) -> Result<String> {

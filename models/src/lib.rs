@@ -29,7 +29,7 @@ mod visual;
 mod weights;
 
 pub use calibration::Calibration;
-pub use checkpoint::{Checkpoint, CheckpointContents, FORMAT_VERSION, Provenance};
+pub use checkpoint::{Checkpoint, CheckpointContents, Checksums, FORMAT_VERSION, Provenance};
 pub use config::{Activation, FusionConfig, ModelConfig, Palette, Stream, VisionConfig};
 pub use encoder::{Crops, Encoded, Encoder, SegmenterChoice, Timings};
 pub use error::{Error, Result};

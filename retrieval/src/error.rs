@@ -41,6 +41,55 @@ pub enum Error {
         found: String,
     },
 
+    /// A remote checkpoint without a place for its copy.
+    #[error(
+        "{location} is not on this machine, and no folder was given for its copy; open it with a checkpoint cache"
+    )]
+    NoCheckpointCache {
+        /// The checkpoint's URL.
+        location: String,
+    },
+
+    /// A checkpoint's URL that names no object store.
+    #[error(
+        "{location} cannot be used as a checkpoint: {reason}; give a folder, or a URL such as s3://bucket/path, gs://bucket/path or file:///path"
+    )]
+    CheckpointUrl {
+        /// The URL.
+        location: String,
+        /// What is wrong.
+        reason: String,
+    },
+
+    /// A remote checkpoint's file that could not be had.
+    #[error(
+        "cannot fetch {url}: {reason}; check the address, the credentials and the network, then repeat the command"
+    )]
+    Fetch {
+        /// The file.
+        url: String,
+        /// What the object store said.
+        reason: String,
+    },
+
+    /// A remote checkpoint's file that is not what the checkpoint was written with.
+    #[error("{url} is not what was written: {reason}; upload the checkpoint again")]
+    FetchedFile {
+        /// The file.
+        url: String,
+        /// What is wrong.
+        reason: String,
+    },
+
+    /// The folder of copies cannot be used.
+    #[error("cannot use {} for copies of checkpoints: {source}; check its permissions and the free space", path.display())]
+    Cache {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+
     /// The release was built with maps of another segmenter.
     #[error(
         "release {release} was built with the segmenter `{recorded}` and is opened with `{found}`; choose `{recorded}`, or build a new release with `geosurge index`"

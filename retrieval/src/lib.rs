@@ -6,6 +6,7 @@
 //! so that the store's answer can be checked against exact inference.
 
 mod cells;
+mod checkpoints;
 pub mod cosine;
 mod error;
 mod exact;
@@ -21,11 +22,12 @@ pub mod references;
 mod searcher;
 
 pub use cells::{CellTable, Spread};
+pub use checkpoints::{Checkpoints, is_url};
 pub use error::{Error, Result};
 pub use exact::{ExactIndex, LevelMatches, Scored};
 pub use geojson::{cell_polygon, to_geojson};
 pub use inference::{Answer, InferenceOptions};
-pub use localizer::{Localizer, OpenOptions, SEGMENTER, open_checkpoint};
+pub use localizer::{Localizer, OpenOptions, SEGMENTER};
 pub use model::geographic_of;
 /// How many views of a photo are encoded; the networks' own type.
 pub use models::Crops;

@@ -1,17 +1,17 @@
 //! A release that is being served: encoder, calibration and index of one checkpoint, opened together or not at all.
 
 use std::borrow::Borrow;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use candle_core::Device;
 use chrono::Utc;
 use image::RgbImage;
-use models::{Checkpoint, Crops, Encoder, SegmenterChoice};
+use models::{Crops, Encoder, SegmenterChoice};
 use storage::{Catalog, Release, ReleaseId, ReleaseStatus, VectorStore};
 use uuid::Uuid;
 
+use crate::checkpoints::Checkpoints;
 use crate::model::geographic_of;
 use crate::prediction::{Prediction, Timings};
 use crate::query::{EncodedPhoto, LocalizeOptions, Photo, class_shares};
@@ -25,14 +25,17 @@ pub struct OpenOptions {
     pub device: Device,
     /// Where a query's segmentation map comes from; the release must have been built with the same.
     pub segmenter: SegmenterChoice,
+    /// Where checkpoints are found.
+    pub checkpoints: Checkpoints,
 }
 
 impl Default for OpenOptions {
-    /// The CPU and the checkpoint's own segmenter.
+    /// The CPU, the checkpoint's own segmenter, checkpoints in folders.
     fn default() -> Self {
         Self {
             device: Device::Cpu,
             segmenter: SegmenterChoice::Own,
+            checkpoints: Checkpoints::default(),
         }
     }
 }
@@ -72,9 +75,9 @@ impl Localizer {
             });
         }
         let places = gallery_sample(&release.id, catalog.as_ref()).await?;
+        let checkpoint = options.checkpoints.of_release(&release).await?;
         let (recorded, options) = (release.clone(), options.clone());
         let load = move || {
-            let checkpoint = open_checkpoint(&recorded)?;
             let geographic = geographic_of(&checkpoint)?;
             let mut model =
                 SearchModel::of_model(&geographic, checkpoint.hierarchy(), *checkpoint.calibration())?;
@@ -100,6 +103,12 @@ impl Localizer {
     #[must_use]
     pub fn release(&self) -> &Release {
         &self.release
+    }
+
+    /// The part that makes embeddings.
+    #[must_use]
+    pub fn encoder(&self) -> Arc<Encoder> {
+        Arc::clone(&self.encoder)
     }
 
     /// The part that needs no pixels.
@@ -198,29 +207,6 @@ impl Localizer {
         let encoded = encoded.await.map_err(|_| Error::Interrupted)??;
         self.answer(encoded, options).await
     }
-}
-
-/// Opens the checkpoint of a release and refuses any other one.
-///
-/// # Errors
-/// [`Error::CheckpointMismatch`], or those of opening it.
-pub fn open_checkpoint(release: &Release) -> Result<Checkpoint> {
-    let path = PathBuf::from(&release.checkpoint_path);
-    let checkpoint = Checkpoint::open(&path)?;
-    check_same(release, &path, checkpoint.id())?;
-    Ok(checkpoint)
-}
-
-fn check_same(release: &Release, path: &Path, found: &str) -> Result<()> {
-    if found == release.checkpoint_id {
-        return Ok(());
-    }
-    Err(Error::CheckpointMismatch {
-        release: release.id.to_string(),
-        path: path.to_owned(),
-        recorded: release.checkpoint_id.clone(),
-        found: found.to_owned(),
-    })
 }
 
 /// The segmenter that a release was built with is recorded under this key of its store settings.

@@ -2,8 +2,9 @@
 
 use geocells::{GeocellId, LatLng};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use storage::vectors::Condition;
-use storage::{CollectionName, Hit, Payload, PointId, ReferenceImage, SearchRequest};
+use storage::{CollectionName, Hit, Payload, Point, PointId, ReferenceImage, SearchRequest, StoredPoint};
 
 use crate::inference::Answer;
 use crate::prediction::Reference;
@@ -17,6 +18,8 @@ pub const LOCATION: &str = "location";
 pub const GEOCELL: &str = "geocell";
 /// Payload field: when it was taken, RFC 3339; absent where unknown.
 pub const CAPTURED_AT: &str = "captured_at";
+/// Payload field: a checksum of the visual embedding, as [`checksum`] makes it.
+pub const CHECKSUM: &str = "checksum";
 /// Name of the vector that photos are compared by.
 pub const VISUAL: &str = "visual";
 
@@ -24,6 +27,38 @@ pub const VISUAL: &str = "visual";
 #[must_use]
 pub fn level_field(level: usize) -> String {
     format!("cell_{level}")
+}
+
+/// A checksum of a vector, bit for bit: the first 16 hexadecimal digits of the SHA-256 of its numbers in little-endian order.
+#[must_use]
+pub fn checksum(vector: &[f32]) -> String {
+    let mut digest = Sha256::new();
+    for number in vector {
+        digest.update(number.to_le_bytes());
+    }
+    let mut text = format!("{:x}", digest.finalize());
+    text.truncate(16);
+    text
+}
+
+/// Whether a stored reference image has the visual embedding that was written. A point from before checksums is taken on trust.
+#[must_use]
+pub fn is_as_written(point: &StoredPoint) -> bool {
+    let vector = point.vectors.get(VISUAL).map_or(&[][..], Vec::as_slice);
+    match point.payload.get(CHECKSUM).and_then(Value::as_str) {
+        Some(recorded) => checksum(vector) == recorded,
+        None => !vector.is_empty(),
+    }
+}
+
+/// A reference image as a point. `path`: as for [`payload`]; `embedding`: its visual embedding, of length 1.
+#[must_use]
+pub fn point(image: &ReferenceImage, path: &[GeocellId], embedding: Vec<f32>) -> Point {
+    let mut payload = payload(image, path);
+    payload.insert(CHECKSUM.into(), checksum(&embedding).into());
+    let mut point = Point::new(image.id, [(VISUAL, embedding)]);
+    point.payload = payload;
+    point
 }
 
 /// The payload of a reference image. `path`: its geocells, coarsest first, up to the finest that contains it.

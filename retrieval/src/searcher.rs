@@ -61,7 +61,7 @@ impl Searcher {
         &self.model
     }
 
-    /// Checks that nothing is missing: each level has a point for every cell, and the load of the reference images was finished.
+    /// Checks that nothing is missing: each level has a point for every cell, and no load of reference images was interrupted.
     ///
     /// # Errors
     /// [`Error::IncompleteCollection`] naming the collection, or those of the store.
@@ -72,7 +72,8 @@ impl Searcher {
         let found = usize::try_from(info.points).unwrap_or(usize::MAX);
         self.require(
             &collection,
-            info.state == CollectionState::Complete && found > 0,
+            // Photos may be added while others are answered; what a killed process left half done is incomplete.
+            info.state != CollectionState::Incomplete && found > 0,
             found.max(1),
             found,
         )

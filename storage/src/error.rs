@@ -31,6 +31,14 @@ pub enum Error {
         /// Who holds it, as far as is known.
         holder: String,
     },
+    /// Someone else is changing the named thing.
+    #[error("{what} is being changed by {holder}: wait until that is done, then repeat the command")]
+    Held {
+        /// Kind and name, e.g. `release 2026-11`.
+        what: String,
+        /// Who holds it, as far as is known.
+        holder: String,
+    },
     /// The store did not answer; the same request may succeed later.
     #[error("the store is not available: {0}")]
     Unavailable(String),
@@ -129,7 +137,7 @@ impl Error {
 
     /// True where the same request may succeed later without anyone changing it.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Error::Locked { .. } | Error::Unavailable(_))
+        matches!(self, Error::Locked { .. } | Error::Held { .. } | Error::Unavailable(_))
     }
 
     /// True for [`Error::NotFound`].

@@ -21,7 +21,7 @@ pub mod vectors;
 
 pub use catalog::{
     AuditEntry, AuditFilter, Candidate, Catalog, CredibleRegion, DeletedPredictions, GeocellRecord,
-    GroundTruth, ImageReference, LevelCell, NewRelease, PlaceName, Prediction, PredictionFilter,
+    GroundTruth, Hold, ImageReference, LevelCell, NewRelease, PlaceName, Prediction, PredictionFilter,
     PredictionSelection, ReferenceImage, Release, ReleaseCounts, ReleaseId, ReleaseStatus, Shadows,
 };
 pub use embedded::EmbeddedVectorStore;

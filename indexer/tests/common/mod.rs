@@ -1,18 +1,21 @@
 //! A tiny planet with an untrained model, and a store with a catalog in a temporary directory.
 
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use datasets::Dataset;
 use geocells::{Hierarchy, LatLng, PartitionConfig};
-use geosurge_indexer::BuildOptions;
+use geosurge_indexer::{BuildOptions, activate, build_release, silent};
 use image::RgbImage;
 use models::{
     Calibration, Checkpoint, CheckpointContents, Device, Model, ModelConfig, Parameters, Provenance,
 };
 use planet::PlanetConfig;
-use retrieval::{Localizer, OpenOptions};
-use storage::{Catalog, EmbeddedVectorStore, ReleaseId, SqliteCatalog, VectorStore};
+use retrieval::{Checkpoints, Localizer, OpenOptions};
+use storage::{Catalog, EmbeddedVectorStore, Release, ReleaseId, SqliteCatalog, VectorStore};
 use tempfile::TempDir;
 
 /// Photos of the gallery, and after them photos that were held out.
@@ -157,6 +160,49 @@ impl House {
         let elsewhere = tempfile::tempdir().unwrap();
         (self.store, self.catalog) = open(elsewhere.path()).await;
         (self.store, self.catalog) = open(self.directory.path()).await;
+    }
+
+    pub async fn activate(&self, id: &ReleaseId) -> geosurge_indexer::Result<Release> {
+        let checkpoints = Checkpoints::default();
+        activate(id, Some(self.store.as_ref()), self.catalog.as_ref(), &checkpoints).await
+    }
+
+    pub fn catalog_file(&self) -> PathBuf {
+        self.directory.path().join("catalog.sqlite")
+    }
+
+    pub fn bytes_on_disk(&self) -> u64 {
+        use std::os::unix::fs::MetadataExt;
+        // Blocks, for the engine's files have holes.
+        let files = walkdir::WalkDir::new(self.directory.path()).into_iter();
+        files
+            .map(|entry| entry.unwrap().metadata().unwrap().blocks() * 512)
+            .sum()
+    }
+
+    /// Folder of photographs that were copied for releases.
+    pub fn photos(&self) -> PathBuf {
+        self.directory.path().join("references")
+    }
+
+    /// Builds a release of the world under a name.
+    pub async fn build(&self, world: &World, name: &str) -> ReleaseId {
+        let options = BuildOptions {
+            name: Some(ReleaseId::new(name).unwrap()),
+            ..build_options()
+        };
+        let (store, catalog) = (Arc::clone(&self.store), Arc::clone(&self.catalog));
+        let never = AtomicBool::new(false);
+        let built = build_release(
+            &world.checkpoint,
+            &world.dataset,
+            store,
+            catalog,
+            &options,
+            &silent,
+            &never,
+        );
+        built.await.unwrap().release.id
     }
 
     pub async fn open(&self, release: Option<&ReleaseId>) -> retrieval::Result<Localizer> {

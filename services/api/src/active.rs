@@ -40,6 +40,14 @@ pub(crate) struct Opener {
 }
 
 impl Opener {
+    /// Points the vector store's aliases at the active release, for those who activate without reaching the store. The service
+    /// itself never goes by them, so that a failure is no reason to stop.
+    async fn follow_aliases(&self) {
+        if let Err(error) = indexer::follow_aliases(self.store.as_ref(), self.catalog.as_ref()).await {
+            tracing::warn!(%error, "the vector store's aliases do not follow the active release");
+        }
+    }
+
     /// Opens a release and answers a grey photo with it, so that the first real one finds everything loaded.
     async fn open(&self, release: &ReleaseId) -> retrieval::Result<Arc<Localizer>> {
         let (store, catalog) = (self.store.clone(), self.catalog.clone());
@@ -59,6 +67,7 @@ pub(crate) async fn watch(
     tasks: &mut JoinSet<()>,
 ) -> Result<watch::Receiver<Active>> {
     let seen = opener.catalog.changes().await?;
+    opener.follow_aliases().await;
     let localizer = match opener.catalog.active_release().await? {
         Some(release) => Some(opener.open(&release.id).await?),
         None => None,
@@ -101,6 +110,7 @@ async fn follow(opener: Opener, poll: Duration, mut seen: u64, sender: watch::Se
 
 /// Makes the catalog's active release the one that answers.
 async fn switch(opener: &Opener, sender: &watch::Sender<Active>) -> retrieval::Result<()> {
+    opener.follow_aliases().await;
     let wanted = opener.catalog.active_release().await?.map(|release| release.id);
     if sender.borrow().release() == wanted.as_ref() {
         sender.send_modify(|active| active.problem = None);

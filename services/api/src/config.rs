@@ -1,8 +1,10 @@
 //! The service's settings, read once at the edge and passed down.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::shadow::ShadowConfig;
 use crate::{Error, Result};
 
 /// Settings of [`crate::serve`]. `Default` is right for one machine and one team.
@@ -38,6 +40,10 @@ pub struct ServeConfig {
     pub drain: Duration,
     /// Recorded as `client` with each prediction. Default `api`.
     pub client: String,
+    /// Folder of photographs that clients add as reference images. Without one they are refused. Default none.
+    pub photos: Option<PathBuf>,
+    /// A candidate release that answers a share of the queries unseen. Default none.
+    pub shadow: Option<ShadowConfig>,
 }
 
 impl Default for ServeConfig {
@@ -58,6 +64,8 @@ impl Default for ServeConfig {
             poll: Duration::from_secs(1),
             drain: Duration::from_secs(20),
             client: "api".to_owned(),
+            photos: None,
+            shadow: None,
         }
     }
 }
@@ -111,6 +119,22 @@ impl ServeConfig {
                 value: self.max_photos.to_string(),
                 expected: "at most queue, or a full batch could never be accepted",
             });
+        }
+        if let Some(shadow) = &self.shadow {
+            if !(shadow.share > 0.0 && shadow.share <= 1.0) {
+                return Err(Error::Setting {
+                    setting: "shadow.share",
+                    value: shadow.share.to_string(),
+                    expected: "above 0 and at most 1",
+                });
+            }
+            if shadow.queue == 0 {
+                return Err(Error::Setting {
+                    setting: "shadow.queue",
+                    value: "0".to_owned(),
+                    expected: "at least 1",
+                });
+            }
         }
         for (setting, value) in [("timeout", self.timeout), ("poll", self.poll)] {
             if value.is_zero() {

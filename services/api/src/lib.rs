@@ -14,9 +14,11 @@ mod geocell_index;
 mod graphql;
 mod http;
 mod localize;
+mod references;
 mod request_error;
 mod server;
 mod service;
+mod shadow;
 
 pub use config::ServeConfig;
 pub use error::{Error, Result};
@@ -25,3 +27,4 @@ pub use http::router;
 pub use request_error::{Code, RequestError};
 pub use server::{Server, serve};
 pub use service::Service;
+pub use shadow::ShadowConfig;

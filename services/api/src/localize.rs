@@ -21,6 +21,7 @@ use tracing::Instrument;
 use crate::active::Active;
 use crate::config::ServeConfig;
 use crate::request_error::{Code, RequestError};
+use crate::shadow::Shadow;
 
 /// Pixels that one permit of the memory budget stands for.
 const PIXELS_A_PERMIT: u64 = 1 << 10;
@@ -43,7 +44,7 @@ pub(crate) struct Answered {
 
 /// A decoded photo waiting for the encoder.
 struct Job {
-    photo: retrieval::Photo,
+    photo: Arc<retrieval::Photo>,
     queued: Instant,
     reply: oneshot::Sender<Result<Reply, RequestError>>,
     _memory: OwnedSemaphorePermit,
@@ -94,6 +95,7 @@ pub(crate) async fn localize(
     queue: &Queue,
     catalog: &dyn Catalog,
     config: &ServeConfig,
+    shadow: Option<&Shadow>,
     photo: Photo,
 ) -> Result<Answered, RequestError> {
     let begun = Instant::now();
@@ -108,8 +110,9 @@ pub(crate) async fn localize(
     async {
         let (decoded, sha256, memory) = decode(queue, config, &photo).await?;
         let (reply, answer) = oneshot::channel();
+        let decoded = Arc::new(decoded);
         let job = Job {
-            photo: decoded,
+            photo: decoded.clone(),
             queued: Instant::now(),
             reply,
             _memory: memory,
@@ -136,6 +139,9 @@ pub(crate) async fn localize(
             .timings
             .insert("total".to_owned(), milliseconds(begun.elapsed()));
         catalog.record_prediction(&record).await?;
+        if let Some(shadow) = shadow {
+            shadow.offer(&decoded, &record);
+        }
         let timings = &prediction.timings;
         tracing::info!(
             prediction = %prediction.id,
@@ -290,7 +296,7 @@ async fn answer_batch(localizer: &Arc<Localizer>, jobs: Vec<Job>, options: &Loca
 /// Some of the photos to predictions; the encoder computes on a thread of its own.
 async fn answer(
     localizer: &Arc<Localizer>,
-    photos: &Arc<Vec<retrieval::Photo>>,
+    photos: &Arc<Vec<Arc<retrieval::Photo>>>,
     range: Range<usize>,
     options: &LocalizeOptions,
 ) -> retrieval::Result<Vec<Prediction>> {

@@ -27,6 +27,8 @@ pub enum Code {
     UnsupportedMediaType,
     /// A page of another site sent the request.
     CrossOrigin,
+    /// The service does not permit this here.
+    Forbidden,
     /// A fault of the service; its log has the details.
     Internal,
 }
@@ -46,6 +48,7 @@ impl Code {
             Self::Timeout => "TIMEOUT",
             Self::UnsupportedMediaType => "UNSUPPORTED_MEDIA_TYPE",
             Self::CrossOrigin => "CROSS_ORIGIN",
+            Self::Forbidden => "FORBIDDEN",
             Self::Internal => "INTERNAL",
         }
     }
@@ -131,6 +134,10 @@ impl From<storage::Error> for RequestError {
     fn from(error: storage::Error) -> Self {
         match &error {
             storage::Error::NotFound { .. } => Self::new(Code::NotFound, error.to_string()),
+            storage::Error::Held { .. } => Self::new(
+                Code::Unavailable,
+                "another change of this release is under way; try again in a moment",
+            ),
             _ if error.is_transient() => {
                 tracing::warn!(%error, "store unavailable");
                 Self::new(

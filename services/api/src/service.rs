@@ -14,6 +14,7 @@ use crate::config::ServeConfig;
 use crate::geocell_index::{GeocellIndex, GeocellIndices};
 use crate::localize::{self, Answered, Photo, Queue};
 use crate::request_error::RequestError;
+use crate::shadow::{Shadow, ShadowState};
 
 /// Thumbnails made at once.
 const THUMBNAILS_AT_ONCE: usize = 2;
@@ -30,6 +31,7 @@ struct Parts {
     queue: Queue,
     geocells: GeocellIndices,
     thumbnails: Semaphore,
+    shadow: Option<Shadow>,
     started: Instant,
     _tasks: JoinSet<()>,
 }
@@ -48,6 +50,13 @@ impl Service {
     ) -> Result<Self> {
         config.validate()?;
         let mut tasks = JoinSet::new();
+        let shadow = match config.shadow.clone() {
+            Some(shadow) => {
+                let (store, catalog) = (store.clone(), catalog.clone());
+                Some(Shadow::start(&config, shadow, store, catalog, &open, &mut tasks).await?)
+            }
+            None => None,
+        };
         let opener = active::Opener {
             store: store.clone(),
             catalog: catalog.clone(),
@@ -63,6 +72,7 @@ impl Service {
             queue,
             geocells: GeocellIndices::default(),
             thumbnails: Semaphore::new(THUMBNAILS_AT_ONCE),
+            shadow,
             started: Instant::now(),
             _tasks: tasks,
         })))
@@ -95,7 +105,9 @@ impl Service {
 
     /// Localises one photo and records the prediction.
     pub(crate) async fn localize(&self, photo: Photo) -> Result<Answered, RequestError> {
-        localize::localize(&self.0.queue, self.0.catalog.as_ref(), &self.0.config, photo).await
+        let parts = &self.0;
+        let catalog = parts.catalog.as_ref();
+        localize::localize(&parts.queue, catalog, &parts.config, parts.shadow.as_ref(), photo).await
     }
 
     /// The geocells of a release.
@@ -106,6 +118,11 @@ impl Service {
     /// Bounds the thumbnails made at once.
     pub(crate) fn thumbnails(&self) -> &Semaphore {
         &self.0.thumbnails
+    }
+
+    /// The candidate release that answers a share of the queries unseen, if there is one.
+    pub(crate) fn shadow(&self) -> Option<ShadowState> {
+        self.0.shadow.as_ref().map(Shadow::state)
     }
 
     /// Photos accepted and not yet answered.

@@ -2,6 +2,7 @@
 
 mod audit;
 mod gallery;
+mod hold;
 mod place;
 mod prediction;
 mod release;
@@ -16,6 +17,7 @@ use uuid::Uuid;
 
 pub use audit::{AuditEntry, AuditFilter};
 pub use gallery::{GeocellRecord, ReferenceImage};
+pub use hold::Hold;
 pub use place::PlaceName;
 pub use prediction::{
     Candidate, CredibleRegion, GroundTruth, ImageReference, LevelCell, Prediction, PredictionFilter, Shadows,
@@ -121,6 +123,13 @@ pub trait Catalog: Send + Sync {
             tokio::time::sleep(left.min(CHANGE_POLL)).await;
         }
     }
+
+    /// Takes the exclusive right to change a release, which need not exist yet: its build, additions and deletions of its
+    /// reference images, its pruning. It does not wait.
+    ///
+    /// # Errors
+    /// [`Error::Held`](crate::Error::Held) where someone else has it.
+    async fn hold(&self, release: &ReleaseId) -> Result<Hold>;
 
     /// Inserts or replaces geocells of a release, all or none.
     ///

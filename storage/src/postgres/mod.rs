@@ -9,6 +9,7 @@ mod audit;
 mod config;
 mod error;
 mod gallery;
+mod hold;
 mod listen;
 mod load;
 mod migrate;

@@ -17,7 +17,7 @@ use super::error::translate;
 use super::listen::Listener;
 use super::migrate::state;
 use crate::{
-    AuditEntry, AuditFilter, Catalog, DeletedPredictions, GeocellRecord, GroundTruth, NewRelease, Prediction,
+    AuditEntry, AuditFilter, Catalog, DeletedPredictions, GeocellRecord, GroundTruth, Hold, NewRelease, Prediction,
     PredictionFilter, PredictionSelection, ReferenceImage, Release, ReleaseCounts, ReleaseId, ReleaseStatus,
     Result,
 };
@@ -134,6 +134,10 @@ impl Catalog for PostgresCatalog {
         audit: Option<&AuditEntry>,
     ) -> Result<ReleaseCounts> {
         self.prune_release(release, audit).await
+    }
+
+    async fn hold(&self, release: &ReleaseId) -> Result<Hold> {
+        self.hold_release(release).await
     }
 
     async fn active_release(&self) -> Result<Option<Release>> {

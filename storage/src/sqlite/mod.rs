@@ -6,6 +6,7 @@
 mod audit;
 mod error;
 mod gallery;
+mod hold;
 mod migrate;
 mod open;
 mod predictions;

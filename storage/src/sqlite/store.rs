@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::error::translate;
 use super::migrate::{migrate, state};
 use super::open::{open, options};
+use crate::catalog::Hold;
 use crate::{
     AuditEntry, AuditFilter, Catalog, DeletedPredictions, Error, GeocellRecord, GroundTruth, MigrationInfo,
     MigrationState, NewRelease, Prediction, PredictionFilter, PredictionSelection, ReferenceImage, Release,
@@ -128,6 +129,10 @@ impl Catalog for SqliteCatalog {
 
     async fn changes(&self) -> Result<u64> {
         self.count_changes().await
+    }
+
+    async fn hold(&self, release: &ReleaseId) -> Result<Hold> {
+        self.hold_release(release)
     }
 
     async fn insert_geocells(&self, release: &ReleaseId, geocells: &[GeocellRecord]) -> Result<()> {

@@ -1,6 +1,7 @@
 //! The GraphQL schema.
 
 mod cursor;
+mod gallery;
 mod geocell;
 mod loaders;
 mod mutation;
@@ -10,13 +11,19 @@ mod reference;
 mod release;
 mod scalars;
 
-use async_graphql::{Context, EmptySubscription};
+use async_graphql::{Context, EmptySubscription, MergedObject};
 
 use crate::config::ServeConfig;
 use crate::service::Service;
 
-pub use mutation::Mutation;
 pub use query::Query;
+
+use gallery::GalleryMutation;
+use mutation::PhotoMutation;
+
+/// Everything that can be changed.
+#[derive(MergedObject, Default)]
+pub struct Mutation(PhotoMutation, GalleryMutation);
 
 /// The service's schema.
 pub type Schema = async_graphql::Schema<Query, Mutation, EmptySubscription>;
@@ -35,7 +42,7 @@ pub fn sdl() -> String {
 }
 
 fn limited(config: &ServeConfig) -> async_graphql::SchemaBuilder<Query, Mutation, EmptySubscription> {
-    async_graphql::Schema::build(Query, Mutation, EmptySubscription)
+    async_graphql::Schema::build(Query, Mutation::default(), EmptySubscription)
         .limit_depth(config.max_depth)
         .limit_complexity(config.max_complexity)
         .limit_directives(10)

@@ -16,8 +16,9 @@ const LONGEST_LABEL: usize = 64;
 /// Longest file name that is kept.
 const LONGEST_NAME: usize = 200;
 
-/// Everything that can be changed.
-pub struct Mutation;
+/// Photos localised, and what was really true of them.
+#[derive(Default)]
+pub struct PhotoMutation;
 
 /// How a photo is localised.
 #[derive(Debug, Default, InputObject)]
@@ -50,9 +51,9 @@ pub struct PhotoError {
     reason: Option<String>,
 }
 
-/// Everything that can be changed.
+/// Photos localised, and what was really true of them.
 #[Object]
-impl Mutation {
+impl PhotoMutation {
     /// Tells where a photo was taken, and records the prediction.
     #[graphql(complexity = "50 + child_complexity")]
     async fn localize(
@@ -156,7 +157,7 @@ async fn localize(
     Ok(answered.map(|answered| Prediction::fresh(answered.record, answered.prediction)))
 }
 
-fn file_name(ctx: &Context<'_>, upload: &Upload) -> async_graphql::Result<String> {
+pub(super) fn file_name(ctx: &Context<'_>, upload: &Upload) -> async_graphql::Result<String> {
     Ok(upload
         .value(ctx)?
         .filename
@@ -166,7 +167,7 @@ fn file_name(ctx: &Context<'_>, upload: &Upload) -> async_graphql::Result<String
         .collect())
 }
 
-fn label(argument: &str, text: Option<String>) -> Result<Option<String>, RequestError> {
+pub(super) fn label(argument: &str, text: Option<String>) -> Result<Option<String>, RequestError> {
     match text {
         Some(text) if text.chars().count() > LONGEST_LABEL || text.chars().any(char::is_control) => {
             Err(RequestError::invalid(format!(

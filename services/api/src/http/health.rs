@@ -42,6 +42,7 @@ pub(super) async fn summary(extract::State(state): extract::State<State>) -> Jso
         "version": env!("CARGO_PKG_VERSION"),
         "release": release,
         "vectorStore": service.store().health().await.ok().map(|health| health.engine),
+        "shadow": service.shadow(),
         "photosWaiting": service.waiting(),
         "queue": service.config().queue,
         "uptimeSeconds": service.uptime().as_secs(),

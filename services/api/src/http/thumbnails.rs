@@ -29,7 +29,8 @@ pub(super) async fn image(
         Ok(jpeg) => {
             let headers = [
                 (CONTENT_TYPE, "image/jpeg"),
-                (CACHE_CONTROL, "private, max-age=86400, immutable"),
+                // Not for long: a reference image may be deleted, and then no browser should go on showing it.
+                (CACHE_CONTROL, "private, max-age=300"),
             ];
             (headers, jpeg).into_response()
         }

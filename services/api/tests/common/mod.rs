@@ -76,12 +76,21 @@ impl World {
 
     /// Builds and activates a release of an untrained model.
     pub async fn build(&self, name: &str, seed: u64) -> ReleaseId {
+        self.build_release(name, seed, true).await
+    }
+
+    /// Builds a release of an untrained model.
+    pub async fn build_ready(&self, name: &str, seed: u64) -> ReleaseId {
+        self.build_release(name, seed, false).await
+    }
+
+    async fn build_release(&self, name: &str, seed: u64, activate: bool) -> ReleaseId {
         let id = ReleaseId::new(name).unwrap();
         let checkpoint = self.directory.path().join(format!("checkpoint-{name}"));
         write_checkpoint(&checkpoint, &self.dataset, seed);
         let options = BuildOptions {
             name: Some(id.clone()),
-            activate: true,
+            activate,
             batch: 32,
             ..BuildOptions::default()
         };
@@ -102,10 +111,17 @@ impl World {
     }
 
     pub async fn service(&self, config: ServeConfig) -> Service {
+        self.try_service(config).await.unwrap()
+    }
+
+    pub async fn try_service(&self, config: ServeConfig) -> geosurge_api::Result<Service> {
         let (store, catalog) = (self.store.clone(), self.catalog.clone());
-        Service::start(config, store, catalog, OpenOptions::default())
-            .await
-            .unwrap()
+        Service::start(config, store, catalog, OpenOptions::default()).await
+    }
+
+    /// Folder of photographs that clients add.
+    pub fn photos(&self) -> std::path::PathBuf {
+        self.directory.path().join("references")
     }
 
     pub async fn client(&self, config: ServeConfig) -> Client {

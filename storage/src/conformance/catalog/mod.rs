@@ -2,6 +2,7 @@
 
 mod audit;
 mod galleries;
+mod holds;
 mod predictions;
 mod pruning;
 mod releases;
@@ -23,6 +24,7 @@ pub use predictions::{
     bad_predictions_are_refused_whole, ground_truth_is_recorded_and_replaced,
     predictions_are_filtered_and_paged, predictions_come_back_as_they_went_in, shadows_stay_out_of_the_way,
 };
+pub use holds::a_release_is_held_by_one_at_a_time;
 pub use pruning::{pruned_releases_stay_pruned, pruning_keeps_predictions_and_other_releases};
 pub use releases::{
     activation_retires_the_active_release, building_is_resumed_by_the_same_release_only,
@@ -54,6 +56,7 @@ macro_rules! catalog_conformance {
         $crate::conformance_tests!(
             catalog,
             [$($place)+],
+            a_release_is_held_by_one_at_a_time,
             activation_retires_the_active_release,
             bad_audit_entries_are_refused,
             bad_predictions_are_refused_whole,
