@@ -322,7 +322,7 @@ async fn remove_unknown_records(target: Target<'_>, images: &BTreeSet<Uuid>) -> 
         if !unknown.is_empty() {
             target
                 .catalog
-                .delete_reference_images(target.release, &unknown)
+                .delete_reference_images(target.release, &unknown, None)
                 .await?;
         }
     }

@@ -11,7 +11,10 @@ use crate::{Error, Result};
 /// and those of the checkpoint and the catalog.
 pub async fn activate(catalog: &dyn Catalog, release: &ReleaseId) -> Result<Release> {
     let found = catalog.release(release).await?;
-    if matches!(found.status, ReleaseStatus::Building | ReleaseStatus::Failed) {
+    if matches!(
+        found.status,
+        ReleaseStatus::Building | ReleaseStatus::Failed | ReleaseStatus::Pruned
+    ) {
         return Err(Error::NotReady {
             release: release.clone(),
             status: found.status.to_string(),

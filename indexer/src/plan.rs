@@ -62,7 +62,8 @@ pub(crate) fn is_built(release: &Release) -> bool {
 
 fn existing<'a>(releases: &'a [Release], source: &Source) -> Option<&'a ReleaseId> {
     let same = |release: &&Release| {
-        release.checkpoint_id == source.checkpoint_id
+        release.status != ReleaseStatus::Pruned
+            && release.checkpoint_id == source.checkpoint_id
             && release.checkpoint_path == source.checkpoint_path
             && release.dataset_digest == source.dataset_digest
             && release.store == source.store
@@ -73,6 +74,7 @@ fn existing<'a>(releases: &'a [Release], source: &Source) -> Option<&'a ReleaseI
         ReleaseStatus::Retired => 2,
         ReleaseStatus::Building => 3,
         ReleaseStatus::Failed => 4,
+        ReleaseStatus::Pruned => 5,
     };
     releases
         .iter()

@@ -61,7 +61,10 @@ impl Localizer {
             Some(id) => catalog.release(id).await?,
             None => catalog.active_release().await?.ok_or(Error::NoActiveRelease)?,
         };
-        if matches!(release.status, ReleaseStatus::Building | ReleaseStatus::Failed) {
+        if matches!(
+            release.status,
+            ReleaseStatus::Building | ReleaseStatus::Failed | ReleaseStatus::Pruned
+        ) {
             let status = release.status.to_string();
             return Err(Error::NotReady {
                 release: release.id.to_string(),

@@ -34,11 +34,13 @@ impl Prediction {
     ) -> storage::Prediction {
         storage::Prediction {
             id: self.id,
+            shadow_of: None,
             release: self.release.clone(),
             created_at: self.created_at,
             photo_sha256,
             file_name,
             location: self.location,
+            place: None,
             confidence: self.confidence,
             within: self.within.0,
             entropy: self.entropy,
@@ -55,6 +57,16 @@ impl Prediction {
                     token: candidate.token,
                     probability: candidate.probability,
                     location: candidate.location,
+                })
+                .collect(),
+            levels: self
+                .levels
+                .iter()
+                .map(|answer| storage::LevelCell {
+                    level: answer.level,
+                    token: answer.token,
+                    probability: answer.probability,
+                    location: answer.location,
                 })
                 .collect(),
             references: self

@@ -13,15 +13,18 @@ pub mod catalog;
 pub mod conformance;
 pub mod embedded;
 mod error;
+mod migrations;
 pub mod sqlite;
 pub mod vectors;
 
 pub use catalog::{
-    Candidate, Catalog, CredibleRegion, GeocellRecord, GroundTruth, ImageReference, NewRelease, Prediction,
-    PredictionFilter, ReferenceImage, Release, ReleaseCounts, ReleaseId, ReleaseStatus,
+    AuditEntry, AuditFilter, Candidate, Catalog, CredibleRegion, DeletedPredictions, GeocellRecord,
+    GroundTruth, ImageReference, LevelCell, NewRelease, PlaceName, Prediction, PredictionFilter,
+    PredictionSelection, ReferenceImage, Release, ReleaseCounts, ReleaseId, ReleaseStatus, Shadows,
 };
 pub use embedded::EmbeddedVectorStore;
 pub use error::{Error, Result};
+pub use migrations::{MigrationInfo, MigrationState};
 pub use sqlite::SqliteCatalog;
 pub use vectors::{
     CollectionInfo, CollectionName, CollectionSpec, CollectionState, Condition, FieldKind, Filter, Health,

@@ -1,23 +1,39 @@
-//! Releases, geocells, reference images, predictions and ground truth.
+//! Releases, geocells, reference images, predictions, ground truth and the audit log.
 
+mod audit;
 mod gallery;
+mod place;
 mod prediction;
 mod release;
+mod retention;
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 use geocells::GeocellId;
+use tokio::time::Instant;
 use uuid::Uuid;
 
+pub use audit::{AuditEntry, AuditFilter};
 pub use gallery::{GeocellRecord, ReferenceImage};
-pub use prediction::{Candidate, CredibleRegion, GroundTruth, ImageReference, Prediction, PredictionFilter};
+pub use place::PlaceName;
+pub use prediction::{
+    Candidate, CredibleRegion, GroundTruth, ImageReference, LevelCell, Prediction, PredictionFilter, Shadows,
+};
 pub use release::{NewRelease, Release, ReleaseCounts, ReleaseId, ReleaseStatus};
+pub(crate) use release::{check_same_build, check_shape, check_transition};
+pub use retention::{DeletedPredictions, PredictionSelection};
 
 use crate::Result;
+
+/// How often a catalog without notifications is asked for changes.
+const CHANGE_POLL: Duration = Duration::from_millis(500);
 
 /// What the platform remembers besides vectors. Use it as `Arc<dyn Catalog>`.
 ///
 /// At most one release is active at any time. Writes of a load (`insert_*`) can be repeated with the same result.
-/// Every method fails with [`Error::Unavailable`](crate::Error::Unavailable), [`Error::DiskFull`](crate::Error::DiskFull) or
+/// Where a method takes an audit entry, the entry is written in the same transaction as the change, with the outcome under
+/// `result` in its details. Every method fails with [`Error::Unavailable`](crate::Error::Unavailable), [`Error::DiskFull`](crate::Error::DiskFull) or
 /// [`Error::Corrupt`](crate::Error::Corrupt) where the store does; only other errors are listed.
 #[async_trait]
 pub trait Catalog: Send + Sync {
@@ -25,12 +41,14 @@ pub trait Catalog: Send + Sync {
     /// is `building` or `failed`, and gives it back as it is afterwards.
     ///
     /// # Errors
-    /// [`Error::Conflict`](crate::Error::Conflict) where the id belongs to another checkpoint or dataset.
+    /// [`Error::Conflict`](crate::Error::Conflict) where the id belongs to another checkpoint or dataset, or to a release that
+    /// was pruned.
     async fn create_release(&self, release: NewRelease) -> Result<Release>;
 
     /// Moves a release to a status, with a message for people. Legal: `building → ready`, `ready → active`,
-    /// `active → retired`, `retired → active`, and anything `→ failed`; the same status again changes only the message.
-    /// `→ active` is [`activate`](Self::activate).
+    /// `active → retired`, `retired → active`, `ready`, `retired` and `failed` `→ pruned`, and anything but `pruned`
+    /// `→ failed`; the same status again changes only the message. `→ active` is [`activate`](Self::activate) and `→ pruned` is
+    /// [`delete_release_contents`](Self::delete_release_contents).
     ///
     /// # Errors
     /// [`Error::Conflict`](crate::Error::Conflict) for another transition, [`Error::NotFound`](crate::Error::NotFound).
@@ -45,9 +63,23 @@ pub trait Catalog: Send + Sync {
     /// The active release again changes nothing.
     ///
     /// # Errors
-    /// [`Error::Conflict`](crate::Error::Conflict) for a release that is `building` or `failed`,
+    /// [`Error::Conflict`](crate::Error::Conflict) for a release that is `building`, `failed` or `pruned`,
     /// [`Error::NotFound`](crate::Error::NotFound).
     async fn activate(&self, release: &ReleaseId) -> Result<Release>;
+
+    /// Deletes the geocells and reference images of a `ready`, `retired` or `failed` release and makes it `pruned`, in one
+    /// transaction; its row and its predictions stay. Returns how much was deleted. A release that is `pruned` already gives
+    /// zero and writes no audit entry, so that an interrupted pruning can be repeated: do this before the vectors are deleted, so
+    /// that nobody can activate a release without vectors.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`](crate::Error::Conflict) for a release that is `building` or `active`,
+    /// [`Error::NotFound`](crate::Error::NotFound).
+    async fn delete_release_contents(
+        &self,
+        release: &ReleaseId,
+        audit: Option<&AuditEntry>,
+    ) -> Result<ReleaseCounts>;
 
     /// The active release, if there is one.
     ///
@@ -67,11 +99,28 @@ pub trait Catalog: Send + Sync {
     /// None but the store's.
     async fn releases(&self) -> Result<Vec<Release>>;
 
-    /// A number that grows whenever a release is created or changes status: poll it to learn of a switch.
+    /// A number that grows whenever a release is created or changes status.
     ///
     /// # Errors
     /// None but the store's.
     async fn changes(&self) -> Result<u64>;
+
+    /// Waits until [`changes`](Self::changes) is no longer `seen`, at most `timeout` long, and returns what it is then: `seen`
+    /// where nothing changed. A change between the caller's reading of `seen` and this call is never missed.
+    ///
+    /// # Errors
+    /// None but the store's; what is not available now may be at the next call.
+    async fn wait_for_change(&self, seen: u64, timeout: Duration) -> Result<u64> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            let changes = self.changes().await?;
+            let left = deadline.saturating_duration_since(Instant::now());
+            if changes != seen || left.is_zero() {
+                return Ok(changes);
+            }
+            tokio::time::sleep(left.min(CHANGE_POLL)).await;
+        }
+    }
 
     /// Inserts or replaces geocells of a release, all or none.
     ///
@@ -120,6 +169,30 @@ pub trait Catalog: Send + Sync {
     /// None but the store's.
     async fn reference_images(&self, release: &ReleaseId, ids: &[Uuid]) -> Result<Vec<ReferenceImage>>;
 
+    /// All reference images with one of these SHA-256 digests (in hexadecimal), in order of id: what a release has already of
+    /// files that someone adds.
+    ///
+    /// # Errors
+    /// None but the store's.
+    async fn reference_images_by_sha256(
+        &self,
+        release: &ReleaseId,
+        sha256: &[String],
+    ) -> Result<Vec<ReferenceImage>>;
+
+    /// The next `limit` reference images whose finest geocell is one of these, after an id (from the start with `None`), in
+    /// order of id.
+    ///
+    /// # Errors
+    /// None but the store's.
+    async fn reference_images_in(
+        &self,
+        release: &ReleaseId,
+        geocells: &[GeocellId],
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<ReferenceImage>>;
+
     /// The next `limit` reference images after an id (from the start with `None`), in order of id.
     ///
     /// # Errors
@@ -131,17 +204,36 @@ pub trait Catalog: Send + Sync {
         limit: usize,
     ) -> Result<Vec<ReferenceImage>>;
 
-    /// Deletes reference images and returns how many were there.
+    /// Deletes reference images and returns how many were there. Where none was, no audit entry is written.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) for a bad audit entry.
+    async fn delete_reference_images(
+        &self,
+        release: &ReleaseId,
+        ids: &[Uuid],
+        audit: Option<&AuditEntry>,
+    ) -> Result<u64>;
+
+    /// Adds a line to the audit log.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`](crate::Error::Conflict) where the id exists, [`Error::Invalid`](crate::Error::Invalid) for a bad
+    /// entry.
+    async fn record_audit(&self, entry: &AuditEntry) -> Result<()>;
+
+    /// The next `limit` audit entries after an id (from the newest with `None`), newest first.
     ///
     /// # Errors
     /// None but the store's.
-    async fn delete_reference_images(&self, release: &ReleaseId, ids: &[Uuid]) -> Result<u64>;
+    async fn audit(&self, filter: &AuditFilter, after: Option<Uuid>, limit: usize)
+    -> Result<Vec<AuditEntry>>;
 
     /// Records a prediction with its candidates, all or nothing.
     ///
     /// # Errors
     /// [`Error::Conflict`](crate::Error::Conflict) where the id exists, [`Error::NotFound`](crate::Error::NotFound) without
-    /// such a release, [`Error::Invalid`](crate::Error::Invalid) for numbers that are not finite.
+    /// such a release or without the prediction that it shadows, [`Error::Invalid`](crate::Error::Invalid) for numbers that are not finite.
     async fn record_prediction(&self, prediction: &Prediction) -> Result<()>;
 
     /// One prediction.
@@ -178,4 +270,15 @@ pub trait Catalog: Send + Sync {
     /// # Errors
     /// None but the store's.
     async fn ground_truths(&self, predictions: &[Uuid]) -> Result<Vec<GroundTruth>>;
+
+    /// Deletes predictions with their candidates, ground truth and shadows, all or none, or with `dry_run` only counts them.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) for a selection that selects nothing in particular, or a bad audit entry.
+    async fn delete_predictions(
+        &self,
+        which: &PredictionSelection,
+        dry_run: bool,
+        audit: Option<&AuditEntry>,
+    ) -> Result<DeletedPredictions>;
 }

@@ -7,13 +7,16 @@ use geocells::{GeocellId, LatLng};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Error, ReleaseId, Result};
+use crate::{Error, PlaceName, ReleaseId, Result};
 
 /// One answered query.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {
-    /// A UUID of version 7, so that ids are in order of time.
+    /// A UUID of version 7 whose time is that of `created_at` (to an hour), so that ids are in order of time.
     pub id: Uuid,
+    /// The prediction that this one shadows: an answer of a candidate release to the same photo, stored for comparison
+    /// and never given to the client. `None` for an answer that was given.
+    pub shadow_of: Option<Uuid>,
     /// The release that answered.
     pub release: ReleaseId,
     /// When, to the microsecond.
@@ -24,6 +27,8 @@ pub struct Prediction {
     pub file_name: Option<String>,
     /// The answer.
     pub location: LatLng,
+    /// What people call the answered place, where it is known.
+    pub place: Option<PlaceName>,
     /// Posterior probability of the answered geocell.
     pub confidence: f64,
     /// Probability that the photo was taken within 1, 25, 200, 750 and 2500 km of the answer, in this order.
@@ -36,6 +41,8 @@ pub struct Prediction {
     pub credible_region: CredibleRegion,
     /// The most probable finest geocells, best first.
     pub candidates: Vec<Candidate>,
+    /// The best geocell of each level, coarsest first; empty where the retrieval does not say.
+    pub levels: Vec<LevelCell>,
     /// The reference images that support the answer, most similar first.
     pub references: Vec<ImageReference>,
     /// Milliseconds by stage.
@@ -66,6 +73,19 @@ pub struct Candidate {
     pub location: LatLng,
 }
 
+/// The best geocell of one level.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LevelCell {
+    /// Level of the hierarchy, 0 the coarsest.
+    pub level: usize,
+    /// The geocell.
+    pub token: GeocellId,
+    /// Its posterior probability among the level's geocells.
+    pub probability: f64,
+    /// Its location.
+    pub location: LatLng,
+}
+
 /// A reference image that supports an answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ImageReference {
@@ -82,13 +102,15 @@ pub struct GroundTruth {
     pub prediction: Uuid,
     /// The true place.
     pub location: LatLng,
+    /// What people call the true place, where it is known.
+    pub place: Option<PlaceName>,
     /// Who says so, e.g. `exif` or a person.
     pub source: String,
     /// When it was recorded, to the microsecond.
     pub created_at: DateTime<Utc>,
 }
 
-/// Which predictions to list; an empty filter lists all.
+/// Which predictions to list; an empty filter lists all that were given to clients, so no shadows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PredictionFilter {
     /// Answered by this release.
@@ -103,10 +125,32 @@ pub struct PredictionFilter {
     pub cannot_tell: Option<bool>,
     /// Only those with (`true`) or without (`false`) ground truth.
     pub with_ground_truth: Option<bool>,
+    /// Of this client.
+    pub client: Option<String>,
+    /// Whether answers of candidate releases are among them.
+    pub shadows: Shadows,
 }
 
+/// Whether a list of predictions has the answers of candidate releases.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Shadows {
+    /// None of them.
+    #[default]
+    Without,
+    /// Beside the answers that were given.
+    With,
+    /// Nothing else.
+    Only,
+    /// Only those that shadow this prediction.
+    Of(Uuid),
+}
+
+/// How far the time of an id and `created_at` may lie apart. Predictions are filed by their id, and found by their time.
+const ID_TOLERANCE_SECONDS: u64 = 3600;
+
 impl Prediction {
-    /// Checks that the id is of version 7 and every number finite, probabilities between 0 and 1.
+    /// Checks that the id is of version 7 and of the time of `created_at`, and every number finite, probabilities between
+    /// 0 and 1.
     ///
     /// # Errors
     /// [`Error::Invalid`] naming the field.
@@ -116,6 +160,24 @@ impl Prediction {
                 "prediction id {} is no UUID of version 7",
                 self.id
             )));
+        }
+        let of_id = self.id.get_timestamp().map_or(0, |time| time.to_unix().0);
+        if of_id.abs_diff(self.created_at.timestamp().unsigned_abs()) > ID_TOLERANCE_SECONDS {
+            return Err(Error::Invalid(format!(
+                "prediction {} was made at {} by its id and at {} by its time: make both from one clock",
+                self.id,
+                DateTime::from_timestamp(of_id as i64, 0).unwrap_or_default(),
+                self.created_at
+            )));
+        }
+        if self.shadow_of == Some(self.id) {
+            return Err(Error::Invalid(format!(
+                "prediction {} cannot shadow itself",
+                self.id
+            )));
+        }
+        if let Some(place) = &self.place {
+            place.check()?;
         }
         let probability = |name: &str, value: f64| {
             if (-1e-6..=1.0 + 1e-6).contains(&value) {
@@ -132,6 +194,9 @@ impl Prediction {
         }
         for candidate in &self.candidates {
             probability("candidate probability", candidate.probability)?;
+        }
+        for level in &self.levels {
+            probability("level probability", level.probability)?;
         }
         let finite = |name: &str, value: f64| {
             if value.is_finite() {

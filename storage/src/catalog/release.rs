@@ -77,16 +77,19 @@ pub enum ReleaseStatus {
     Retired,
     /// Could not be built, or was found broken.
     Failed,
+    /// Its geocells and reference images were deleted; its row stays for the predictions that it answered. Nothing follows.
+    Pruned,
 }
 
 impl ReleaseStatus {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Building,
         Self::Ready,
         Self::Active,
         Self::Retired,
         Self::Failed,
+        Self::Pruned,
     ];
 
     /// The lower-case word that is stored and shown.
@@ -97,18 +100,21 @@ impl ReleaseStatus {
             Self::Active => "active",
             Self::Retired => "retired",
             Self::Failed => "failed",
+            Self::Pruned => "pruned",
         }
     }
 
     /// Whether a release of this status may move to the next one. A failed build goes on through
     /// [`create_release`](crate::Catalog::create_release) only.
     pub fn may_become(self, next: Self) -> bool {
-        use ReleaseStatus::{Active, Building, Failed, Ready, Retired};
+        use ReleaseStatus::{Active, Building, Failed, Pruned, Ready, Retired};
         self == next
-            || matches!(
-                (self, next),
-                (Building, Ready) | (Ready, Active) | (Active, Retired) | (Retired, Active) | (_, Failed)
-            )
+            || match (self, next) {
+                (Pruned, _) => false,
+                (Building, Ready) | (Ready, Active) | (Active, Retired) | (Retired, Active) => true,
+                (Ready | Retired | Failed, Pruned) | (_, Failed) => true,
+                _ => false,
+            }
     }
 }
 
@@ -188,6 +194,66 @@ pub struct ReleaseCounts {
     pub reference_images: u64,
 }
 
+/// The error of a release that could hold nothing.
+pub(crate) fn check_shape(new: &NewRelease) -> Result<()> {
+    if new.embedding_dimension == 0 || new.levels == 0 {
+        return Err(Error::Invalid(format!(
+            "release {} needs an embedding dimension and at least one level",
+            new.id
+        )));
+    }
+    Ok(())
+}
+
+/// The error of a step that the life of a release does not have.
+pub(crate) fn check_transition(release: &Release, next: ReleaseStatus) -> Result<()> {
+    if release.status.may_become(next) {
+        return Ok(());
+    }
+    let remedy = match release.status {
+        ReleaseStatus::Building => "finish its build first",
+        ReleaseStatus::Failed => "build it again",
+        ReleaseStatus::Ready => "activate it first",
+        ReleaseStatus::Active => "activate another release first",
+        ReleaseStatus::Retired => "activate it, or build a new release",
+        ReleaseStatus::Pruned => "what it held was deleted; build a new release",
+    };
+    Err(Error::Conflict(format!(
+        "release {} is {} and cannot become {next}: {remedy}",
+        release.id, release.status
+    )))
+}
+
+/// The error of a build under the id of another, or of a pruned release.
+pub(crate) fn check_same_build(existing: &Release, new: &NewRelease) -> Result<()> {
+    let differences: Vec<&str> = [
+        ("checkpoint", existing.checkpoint_id != new.checkpoint_id),
+        ("dataset", existing.dataset_digest != new.dataset_digest),
+        (
+            "embedding dimension",
+            existing.embedding_dimension != new.embedding_dimension,
+        ),
+        ("number of levels", existing.levels != new.levels),
+    ]
+    .into_iter()
+    .filter_map(|(name, differs)| differs.then_some(name))
+    .collect();
+    if existing.status == ReleaseStatus::Pruned {
+        return Err(Error::Conflict(format!(
+            "release {} was pruned: choose another release id",
+            existing.id
+        )));
+    }
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Conflict(format!(
+        "release {} exists with another {}: choose another release id",
+        existing.id,
+        differences.join(" and another ")
+    )))
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
@@ -215,13 +281,16 @@ mod tests {
             [
                 (Building, Ready),
                 (Ready, Active),
+                (Ready, Pruned),
                 (Active, Retired),
-                (Retired, Active)
+                (Retired, Active),
+                (Retired, Pruned),
+                (Failed, Pruned)
             ]
         );
         for status in ReleaseStatus::ALL {
             assert_eq!(status.as_str().parse::<ReleaseStatus>().unwrap(), status);
-            assert!(status.may_become(Failed));
+            assert_eq!(status.may_become(Failed), status != Pruned);
         }
     }
 }

@@ -38,19 +38,3 @@ pub(super) fn translate(path: &Path, error: sqlx::Error) -> Error {
         other => Error::Unavailable(format!("{}: {other}", path.display())),
     }
 }
-
-/// Migrations fail for their own reasons.
-pub(super) fn translate_migration(path: &Path, error: sqlx::migrate::MigrateError) -> Error {
-    use sqlx::migrate::MigrateError;
-    match error {
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => translate(path, error),
-        MigrateError::VersionMissing(version) => Error::Conflict(format!(
-            "{} was written by a newer version (migration {version}): update geosurge or choose another data directory",
-            path.display()
-        )),
-        other => Error::Corrupt {
-            path: path.to_owned(),
-            reason: other.to_string(),
-        },
-    }
-}

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::row::{Columns, json_text, time_text};
 use super::store::SqliteCatalog;
-use crate::{Error, GeocellRecord, ReferenceImage, ReleaseId, Result};
+use crate::{AuditEntry, Error, GeocellRecord, ReferenceImage, ReleaseId, Result};
 
 /// Rows of one INSERT; SQLite binds at most 32,766 values.
 const ROWS_AN_INSERT: usize = 500;
@@ -155,17 +155,69 @@ impl SqliteCatalog {
         self.read_images(&rows)
     }
 
-    pub(super) async fn remove_reference_images(&self, release: &ReleaseId, ids: &[Uuid]) -> Result<u64> {
+    pub(super) async fn reference_images_of_files(
+        &self,
+        release: &ReleaseId,
+        sha256: &[String],
+    ) -> Result<Vec<ReferenceImage>> {
+        let rows = sqlx::query(
+            "SELECT * FROM reference_images
+             WHERE release = ?1 AND sha256 IN (SELECT value FROM json_each(?2)) ORDER BY id",
+        )
+        .bind(release.as_str())
+        .bind(json_text(&sha256)?)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|error| self.error(error))?;
+        self.read_images(&rows)
+    }
+
+    pub(super) async fn page_of_reference_images_in(
+        &self,
+        release: &ReleaseId,
+        geocells: &[GeocellId],
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<ReferenceImage>> {
+        let tokens: Vec<String> = geocells.iter().map(|geocell| geocell.token()).collect();
+        let rows = sqlx::query(
+            "SELECT * FROM reference_images
+             WHERE release = ?1 AND token IN (SELECT value FROM json_each(?2)) AND id > ?3 ORDER BY id LIMIT ?4",
+        )
+        .bind(release.as_str())
+        .bind(json_text(&tokens)?)
+        .bind(after.map_or(String::new(), |id| id.to_string()))
+        .bind(limit as i64)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|error| self.error(error))?;
+        self.read_images(&rows)
+    }
+
+    pub(super) async fn remove_reference_images(
+        &self,
+        release: &ReleaseId,
+        ids: &[Uuid],
+        audit: Option<&AuditEntry>,
+    ) -> Result<u64> {
+        let mut transaction = self.begin().await?;
         let done = sqlx::query(
             "DELETE FROM reference_images
              WHERE release = ?1 AND id IN (SELECT value FROM json_each(?2))",
         )
         .bind(release.as_str())
         .bind(json_text(&ids)?)
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await
         .map_err(|error| self.error(error))?;
-        Ok(done.rows_affected())
+        let deleted = done.rows_affected();
+        if let Some(entry) = audit.filter(|_| deleted > 0) {
+            let result = serde_json::json!({ "reference_images": deleted });
+            self.add_to_audit(&mut *transaction, &entry.with_result(&result)?)
+                .await?;
+        }
+        self.commit(transaction).await?;
+        Ok(deleted)
     }
 
     fn read_images(&self, rows: &[SqliteRow]) -> Result<Vec<ReferenceImage>> {

@@ -3,12 +3,16 @@
 //! The file is in WAL mode, so that readers never wait for a writer. Writers take their lock at the start of a transaction
 //! (`BEGIN IMMEDIATE`) and wait up to ten seconds for one another.
 
+mod audit;
 mod error;
 mod gallery;
+mod migrate;
 mod open;
 mod predictions;
 mod releases;
+mod retention;
 mod row;
 mod store;
+mod truths;
 
 pub use store::SqliteCatalog;

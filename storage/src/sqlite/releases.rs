@@ -6,16 +6,12 @@ use sqlx::{Row, SqliteTransaction};
 
 use super::row::{Columns, json_text, time_text, undecodable};
 use super::store::SqliteCatalog;
-use crate::{Error, NewRelease, Release, ReleaseCounts, ReleaseId, ReleaseStatus, Result};
+use crate::catalog::{check_same_build, check_shape, check_transition};
+use crate::{AuditEntry, Error, NewRelease, Release, ReleaseCounts, ReleaseId, ReleaseStatus, Result};
 
 impl SqliteCatalog {
     pub(super) async fn create_release_row(&self, new: NewRelease) -> Result<Release> {
-        if new.embedding_dimension == 0 || new.levels == 0 {
-            return Err(Error::Invalid(format!(
-                "release {} needs an embedding dimension and at least one level",
-                new.id
-            )));
-        }
+        check_shape(&new)?;
         let mut transaction = self.begin().await?;
         let release = match self.find(&mut transaction, &new.id).await? {
             None => {
@@ -29,7 +25,10 @@ impl SqliteCatalog {
                         self.resume(&mut transaction, &new).await?;
                         self.get(&mut transaction, &new.id).await?
                     }
-                    ReleaseStatus::Ready | ReleaseStatus::Active | ReleaseStatus::Retired => existing,
+                    ReleaseStatus::Ready
+                    | ReleaseStatus::Active
+                    | ReleaseStatus::Retired
+                    | ReleaseStatus::Pruned => existing,
                 }
             }
         };
@@ -51,6 +50,9 @@ impl SqliteCatalog {
         }
         if status == ReleaseStatus::Active && release.status != status {
             self.make_active(&mut transaction, id).await?;
+        }
+        if status == ReleaseStatus::Pruned {
+            self.empty_release(&mut transaction, id).await?;
         }
         sqlx::query("UPDATE releases SET status = ?2, message = ?3 WHERE id = ?1")
             .bind(id.as_str())
@@ -77,6 +79,60 @@ impl SqliteCatalog {
         self.commit(transaction).await?;
         tracing::info!(release = %id, "release activated");
         Ok(release)
+    }
+
+    pub(super) async fn prune_release(
+        &self,
+        id: &ReleaseId,
+        audit: Option<&AuditEntry>,
+    ) -> Result<ReleaseCounts> {
+        let mut transaction = self.begin().await?;
+        let release = self.get(&mut transaction, id).await?;
+        check_transition(&release, ReleaseStatus::Pruned)?;
+        if release.status == ReleaseStatus::Pruned {
+            return Ok(ReleaseCounts::default());
+        }
+        let deleted = self.empty_release(&mut transaction, id).await?;
+        sqlx::query("UPDATE releases SET status = 'pruned' WHERE id = ?1")
+            .bind(id.as_str())
+            .execute(&mut *transaction)
+            .await
+            .map_err(|error| self.error(error))?;
+        if let Some(entry) = audit {
+            self.add_to_audit(&mut *transaction, &entry.with_result(&deleted)?)
+                .await?;
+        }
+        self.commit(transaction).await?;
+        tracing::info!(
+            release = %id,
+            geocells = deleted.geocells,
+            reference_images = deleted.reference_images,
+            "release pruned"
+        );
+        Ok(deleted)
+    }
+
+    async fn empty_release(
+        &self,
+        transaction: &mut SqliteTransaction<'_>,
+        id: &ReleaseId,
+    ) -> Result<ReleaseCounts> {
+        let mut deleted = [0; 2];
+        for (deleted, statement) in deleted.iter_mut().zip([
+            "DELETE FROM geocells WHERE release = ?1",
+            "DELETE FROM reference_images WHERE release = ?1",
+        ]) {
+            *deleted = sqlx::query(statement)
+                .bind(id.as_str())
+                .execute(&mut **transaction)
+                .await
+                .map_err(|error| self.error(error))?
+                .rows_affected();
+        }
+        Ok(ReleaseCounts {
+            geocells: deleted[0],
+            reference_images: deleted[1],
+        })
     }
 
     pub(super) async fn find_active(&self) -> Result<Option<Release>> {
@@ -228,46 +284,6 @@ impl SqliteCatalog {
 
 fn missing(id: &ReleaseId) -> Error {
     Error::not_found(format!("release {id}"))
-}
-
-fn check_transition(release: &Release, next: ReleaseStatus) -> Result<()> {
-    if release.status.may_become(next) {
-        return Ok(());
-    }
-    let remedy = match release.status {
-        ReleaseStatus::Building => "finish its build first",
-        ReleaseStatus::Failed => "build it again",
-        ReleaseStatus::Ready => "activate it first",
-        ReleaseStatus::Active => "activate another release first",
-        ReleaseStatus::Retired => "activate it, or build a new release",
-    };
-    Err(Error::Conflict(format!(
-        "release {} is {} and cannot become {next}: {remedy}",
-        release.id, release.status
-    )))
-}
-
-fn check_same_build(existing: &Release, new: &NewRelease) -> Result<()> {
-    let differences: Vec<&str> = [
-        ("checkpoint", existing.checkpoint_id != new.checkpoint_id),
-        ("dataset", existing.dataset_digest != new.dataset_digest),
-        (
-            "embedding dimension",
-            existing.embedding_dimension != new.embedding_dimension,
-        ),
-        ("number of levels", existing.levels != new.levels),
-    ]
-    .into_iter()
-    .filter_map(|(name, differs)| differs.then_some(name))
-    .collect();
-    if differences.is_empty() {
-        return Ok(());
-    }
-    Err(Error::Conflict(format!(
-        "release {} exists with another {}: choose another release id",
-        existing.id,
-        differences.join(" and another ")
-    )))
 }
 
 fn read(row: &SqliteRow) -> Result<Release, sqlx::Error> {

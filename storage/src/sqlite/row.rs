@@ -7,6 +7,8 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Error, Row};
 use uuid::Uuid;
 
+use crate::PlaceName;
+
 /// A time with microseconds, so that text order is time order.
 pub(super) fn time_text(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Micros, true)
@@ -22,9 +24,11 @@ pub(super) trait Columns {
     fn time(&self, column: &str) -> Result<DateTime<Utc>, Error>;
     fn optional_time(&self, column: &str) -> Result<Option<DateTime<Utc>>, Error>;
     fn location(&self) -> Result<LatLng, Error>;
+    fn place(&self) -> Result<Option<PlaceName>, Error>;
     fn geocell(&self, column: &str) -> Result<GeocellId, Error>;
     fn optional_geocell(&self, column: &str) -> Result<Option<GeocellId>, Error>;
     fn uuid(&self, column: &str) -> Result<Uuid, Error>;
+    fn optional_uuid(&self, column: &str) -> Result<Option<Uuid>, Error>;
     fn json<T: DeserializeOwned>(&self, column: &str) -> Result<T, Error>;
     fn number<T: TryFrom<i64>>(&self, column: &str) -> Result<T, Error>;
     fn optional_number<T: TryFrom<i64>>(&self, column: &str) -> Result<Option<T>, Error>;
@@ -45,6 +49,19 @@ impl Columns for SqliteRow {
             .map_err(|error| undecodable("latitude", error.to_string()))
     }
 
+    fn place(&self) -> Result<Option<PlaceName>, Error> {
+        let Some(country_code) = self.try_get("country_code")? else {
+            return Ok(None);
+        };
+        Ok(Some(PlaceName {
+            continent: self.try_get("continent")?,
+            country_code,
+            country: self.try_get("country")?,
+            region: self.try_get("region")?,
+            locality: self.try_get("locality")?,
+        }))
+    }
+
     fn geocell(&self, column: &str) -> Result<GeocellId, Error> {
         parse_geocell(column, self.try_get(column)?)
     }
@@ -58,6 +75,15 @@ impl Columns for SqliteRow {
         let text: &str = self.try_get(column)?;
         text.parse()
             .map_err(|error: uuid::Error| undecodable(column, error.to_string()))
+    }
+
+    fn optional_uuid(&self, column: &str) -> Result<Option<Uuid>, Error> {
+        let text: Option<&str> = self.try_get(column)?;
+        text.map(|text| {
+            text.parse()
+                .map_err(|error: uuid::Error| undecodable(column, error.to_string()))
+        })
+        .transpose()
     }
 
     fn json<T: DeserializeOwned>(&self, column: &str) -> Result<T, Error> {

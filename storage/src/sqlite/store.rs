@@ -4,14 +4,17 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use geocells::GeocellId;
-use sqlx::{SqlitePool, SqliteTransaction};
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{Connection, SqlitePool, SqliteTransaction};
 use uuid::Uuid;
 
 use super::error::translate;
-use super::open::open;
+use super::migrate::{migrate, state};
+use super::open::{open, options};
 use crate::{
-    Catalog, Error, GeocellRecord, GroundTruth, NewRelease, Prediction, PredictionFilter, ReferenceImage,
-    Release, ReleaseCounts, ReleaseId, ReleaseStatus, Result,
+    AuditEntry, AuditFilter, Catalog, DeletedPredictions, Error, GeocellRecord, GroundTruth, MigrationInfo,
+    MigrationState, NewRelease, Prediction, PredictionFilter, PredictionSelection, ReferenceImage, Release,
+    ReleaseCounts, ReleaseId, ReleaseStatus, Result,
 };
 
 /// A catalog in one SQLite file. Any number of processes may open it.
@@ -22,15 +25,44 @@ pub struct SqliteCatalog {
 }
 
 impl SqliteCatalog {
-    /// Opens a file, which is created if need be, and applies the migrations that it lacks.
+    /// Opens a file, which is created with the whole schema if need be.
     ///
     /// # Errors
-    /// [`Error::Io`] where it cannot be created or written, [`Error::Corrupt`] where it is no catalog,
-    /// [`Error::Conflict`] where a newer version wrote it.
+    /// [`Error::Io`] where it cannot be created or written, [`Error::Corrupt`] where it is no database,
+    /// [`Error::Conflict`] where an older version wrote it ([`migrate`](Self::migrate) it first), a newer one, or another
+    /// program.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_owned();
         let pool = open(&path).await?;
         Ok(Self { path, pool })
+    }
+
+    /// Which migrations an existing file has and lacks.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), but for an older version, and [`Error::NotFound`] where there is no file.
+    pub async fn migration_state(path: impl AsRef<Path>) -> Result<MigrationState> {
+        let path = path.as_ref();
+        if !path.exists() {
+            return Err(Error::not_found(format!("catalog {}", path.display())));
+        }
+        let connecting = SqliteConnection::connect_with(&options(path)).await;
+        let mut connection = connecting.map_err(|error| translate(path, error))?;
+        state(path, &mut connection).await
+    }
+
+    /// Brings a file up to date, or creates it, and tells what was applied. Each migration is a transaction; what was
+    /// interrupted goes on the next time.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), but for an older version.
+    pub async fn migrate(path: impl AsRef<Path>) -> Result<Vec<MigrationInfo>> {
+        let path = path.as_ref();
+        if path.exists() {
+            return migrate(path).await;
+        }
+        Self::open(path).await?.close().await;
+        Ok(Self::migration_state(path).await?.applied)
     }
 
     /// Closes all connections. A catalog that is only dropped closes them soon after.
@@ -72,6 +104,14 @@ impl Catalog for SqliteCatalog {
 
     async fn activate(&self, release: &ReleaseId) -> Result<Release> {
         self.activate_release(release).await
+    }
+
+    async fn delete_release_contents(
+        &self,
+        release: &ReleaseId,
+        audit: Option<&AuditEntry>,
+    ) -> Result<ReleaseCounts> {
+        self.prune_release(release, audit).await
     }
 
     async fn active_release(&self) -> Result<Option<Release>> {
@@ -134,8 +174,45 @@ impl Catalog for SqliteCatalog {
         self.page_of_reference_images(release, after, limit).await
     }
 
-    async fn delete_reference_images(&self, release: &ReleaseId, ids: &[Uuid]) -> Result<u64> {
-        self.remove_reference_images(release, ids).await
+    async fn reference_images_by_sha256(
+        &self,
+        release: &ReleaseId,
+        sha256: &[String],
+    ) -> Result<Vec<ReferenceImage>> {
+        self.reference_images_of_files(release, sha256).await
+    }
+
+    async fn reference_images_in(
+        &self,
+        release: &ReleaseId,
+        geocells: &[GeocellId],
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<ReferenceImage>> {
+        self.page_of_reference_images_in(release, geocells, after, limit)
+            .await
+    }
+
+    async fn delete_reference_images(
+        &self,
+        release: &ReleaseId,
+        ids: &[Uuid],
+        audit: Option<&AuditEntry>,
+    ) -> Result<u64> {
+        self.remove_reference_images(release, ids, audit).await
+    }
+
+    async fn record_audit(&self, entry: &AuditEntry) -> Result<()> {
+        self.add_to_audit(&self.pool, entry).await
+    }
+
+    async fn audit(
+        &self,
+        filter: &AuditFilter,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<AuditEntry>> {
+        self.page_of_audit(filter, after, limit).await
     }
 
     async fn record_prediction(&self, prediction: &Prediction) -> Result<()> {
@@ -165,5 +242,14 @@ impl Catalog for SqliteCatalog {
 
     async fn ground_truths(&self, predictions: &[Uuid]) -> Result<Vec<GroundTruth>> {
         self.many_ground_truths(predictions).await
+    }
+
+    async fn delete_predictions(
+        &self,
+        which: &PredictionSelection,
+        dry_run: bool,
+        audit: Option<&AuditEntry>,
+    ) -> Result<DeletedPredictions> {
+        self.remove_predictions(which, dry_run, audit).await
     }
 }

@@ -117,6 +117,7 @@ impl Mutation {
         let truth = storage::GroundTruth {
             prediction: id,
             location: place(latitude, longitude)?,
+            place: None,
             source,
             created_at: Utc::now(),
         };

@@ -20,6 +20,8 @@ pub enum ReleaseStatus {
     Retired,
     /// Could not be built, or was found broken.
     Failed,
+    /// Its geocells and reference images were deleted; its predictions stay.
+    Pruned,
 }
 
 impl From<Stored> for ReleaseStatus {
@@ -30,6 +32,7 @@ impl From<Stored> for ReleaseStatus {
             Stored::Active => Self::Active,
             Stored::Retired => Self::Retired,
             Stored::Failed => Self::Failed,
+            Stored::Pruned => Self::Pruned,
         }
     }
 }

@@ -16,7 +16,7 @@ fn cell(index: usize, s2_level: u8) -> GeocellId {
 }
 
 /// `count` geocells of S2 level 12 at a level, each with its parent of S2 level 8.
-fn geocells(level: usize, count: usize) -> Vec<GeocellRecord> {
+pub(super) fn geocells(level: usize, count: usize) -> Vec<GeocellRecord> {
     let record = |index| GeocellRecord {
         level,
         index,
@@ -28,7 +28,7 @@ fn geocells(level: usize, count: usize) -> Vec<GeocellRecord> {
     (0..count).map(record).collect()
 }
 
-fn image(index: usize) -> ReferenceImage {
+pub(super) fn image(index: usize) -> ReferenceImage {
     let full = index.is_multiple_of(2);
     let path = format!("photos/ä {index}.jpg");
     ReferenceImage {
@@ -148,10 +148,67 @@ pub async fn reference_images_come_back_as_asked(at: &dyn CatalogPlace) {
     assert_eq!(rest, images[12..]);
 
     let gone: Vec<Uuid> = images[..5].iter().map(|image| image.id).collect();
-    assert_eq!(catalog.delete_reference_images(&release, &gone).await.unwrap(), 5);
-    assert_eq!(catalog.delete_reference_images(&release, &gone).await.unwrap(), 0);
+    let delete = || catalog.delete_reference_images(&release, &gone, None);
+    assert_eq!(delete().await.unwrap(), 5);
+    assert_eq!(delete().await.unwrap(), 0);
     assert_eq!(catalog.counts(&release).await.unwrap().reference_images, 25);
     assert_eq!(catalog.counts(&other).await.unwrap().reference_images, 2);
+}
+
+/// What a release has of a file or in a geocell is found, and nothing of other releases.
+pub async fn reference_images_are_found_by_file_and_geocell(at: &dyn CatalogPlace) {
+    let catalog = at.open().await.unwrap();
+    let release = release_at(&*catalog, "a", ReleaseStatus::Building).await.id;
+    let other = release_at(&*catalog, "b", ReleaseStatus::Building).await.id;
+    let mut images: Vec<ReferenceImage> = (0..20).map(image).collect();
+    let mut copy = images[3].clone();
+    copy.path = "a copy.jpg".into();
+    copy.id = ReferenceImage::id_of("00", &copy.path);
+    images.push(copy);
+    images.sort_by_key(|image| image.id);
+    catalog.insert_reference_images(&release, &images).await.unwrap();
+    catalog
+        .insert_reference_images(&other, &images[..1])
+        .await
+        .unwrap();
+
+    let asked = [3, 7, 99].map(|index| format!("{index:064x}"));
+    let found = catalog
+        .reference_images_by_sha256(&release, &asked)
+        .await
+        .unwrap();
+    let expected: Vec<&ReferenceImage> = images
+        .iter()
+        .filter(|image| asked.contains(&image.sha256))
+        .collect();
+    assert_eq!(found.iter().collect::<Vec<_>>(), expected);
+    assert_eq!(found.len(), 3);
+    assert_eq!(
+        catalog.reference_images_by_sha256(&release, &[]).await.unwrap(),
+        []
+    );
+
+    let cells = [cell(2, 12), cell(4, 12), cell(18, 12), cell(500, 12)];
+    let expected: Vec<&ReferenceImage> = images
+        .iter()
+        .filter(|image| image.geocell.is_some_and(|geocell| cells.contains(&geocell)))
+        .collect();
+    assert!(expected.len() >= 3);
+    let first = catalog
+        .reference_images_in(&release, &cells, None, 2)
+        .await
+        .unwrap();
+    let after = first.last().map(|image| image.id);
+    let rest = catalog
+        .reference_images_in(&release, &cells, after, 100)
+        .await
+        .unwrap();
+    assert_eq!(first.len(), 2);
+    assert_eq!(first.iter().chain(&rest).collect::<Vec<_>>(), expected);
+    assert_eq!(
+        catalog.reference_images_in(&release, &[], None, 9).await.unwrap(),
+        []
+    );
 }
 
 /// Nothing is stored for a release that is not there.

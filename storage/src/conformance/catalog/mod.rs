@@ -1,25 +1,37 @@
 //! What every [`Catalog`] has to do.
 
+mod audit;
 mod galleries;
 mod predictions;
+mod pruning;
 mod releases;
+mod retention;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use audit::{
+    bad_audit_entries_are_refused, deletions_are_audited_with_what_they_did,
+    the_audit_log_is_filtered_and_paged,
+};
 pub use galleries::{
     galleries_are_loaded_repeatably, galleries_need_their_release, geocells_are_found_and_paged,
-    reference_images_come_back_as_asked,
+    reference_images_are_found_by_file_and_geocell, reference_images_come_back_as_asked,
 };
 pub use predictions::{
     bad_predictions_are_refused_whole, ground_truth_is_recorded_and_replaced,
-    predictions_are_filtered_and_paged, predictions_come_back_as_they_went_in,
+    predictions_are_filtered_and_paged, predictions_come_back_as_they_went_in, shadows_stay_out_of_the_way,
 };
+pub use pruning::{pruned_releases_stay_pruned, pruning_keeps_predictions_and_other_releases};
 pub use releases::{
     activation_retires_the_active_release, building_is_resumed_by_the_same_release_only,
-    changes_grow_with_every_switch, illegal_transitions_are_conflicts,
+    changes_are_waited_for, changes_grow_with_every_switch, illegal_transitions_are_conflicts,
     many_activations_at_once_leave_one_active, missing_releases_are_not_found, releases_are_remembered,
+};
+pub use retention::{
+    deletion_of_predictions_needs_a_selection, predictions_are_deleted_by_age_client_and_release,
+    shadows_go_with_what_they_shadow,
 };
 
 use crate::{Catalog, NewRelease, Release, ReleaseId, ReleaseStatus, Result};
@@ -42,9 +54,13 @@ macro_rules! catalog_conformance {
             catalog,
             $place,
             activation_retires_the_active_release,
+            bad_audit_entries_are_refused,
             bad_predictions_are_refused_whole,
             building_is_resumed_by_the_same_release_only,
+            changes_are_waited_for,
             changes_grow_with_every_switch,
+            deletion_of_predictions_needs_a_selection,
+            deletions_are_audited_with_what_they_did,
             galleries_are_loaded_repeatably,
             galleries_need_their_release,
             geocells_are_found_and_paged,
@@ -52,10 +68,17 @@ macro_rules! catalog_conformance {
             illegal_transitions_are_conflicts,
             many_activations_at_once_leave_one_active,
             missing_releases_are_not_found,
+            predictions_are_deleted_by_age_client_and_release,
             predictions_are_filtered_and_paged,
             predictions_come_back_as_they_went_in,
+            pruned_releases_stay_pruned,
+            pruning_keeps_predictions_and_other_releases,
+            reference_images_are_found_by_file_and_geocell,
             reference_images_come_back_as_asked,
             releases_are_remembered,
+            shadows_go_with_what_they_shadow,
+            shadows_stay_out_of_the_way,
+            the_audit_log_is_filtered_and_paged,
         );
     };
 }
@@ -89,6 +112,7 @@ async fn release_at(catalog: &dyn Catalog, text: &str, status: ReleaseStatus) ->
             ReleaseStatus::Retired,
         ],
         ReleaseStatus::Failed => &[ReleaseStatus::Failed],
+        ReleaseStatus::Pruned => &[ReleaseStatus::Ready, ReleaseStatus::Pruned],
     };
     for step in steps {
         catalog.set_status(&release.id, *step, None).await.unwrap();

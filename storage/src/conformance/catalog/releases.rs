@@ -1,5 +1,7 @@
 //! Releases and their life.
 
+use std::time::{Duration, Instant};
+
 use chrono::{TimeDelta, Utc};
 
 use super::{CatalogPlace, id, new_release, release_at};
@@ -245,4 +247,42 @@ pub async fn missing_releases_are_not_found(at: &dyn CatalogPlace) {
             "{error}"
         );
     }
+}
+
+/// A waiter learns of a change by another handle soon, of one before it waits at once, and of none when its time is over.
+pub async fn changes_are_waited_for(at: &dyn CatalogPlace) {
+    let catalog = at.open().await.unwrap();
+    let waiter = at.open().await.unwrap();
+    let seen = waiter.changes().await.unwrap();
+    let started = Instant::now();
+    let short = Duration::from_millis(300);
+    assert_eq!(waiter.wait_for_change(seen, short).await.unwrap(), seen);
+    assert!(started.elapsed() >= short, "it waited {:?}", started.elapsed());
+
+    let long = Duration::from_secs(60);
+    let mut seen = seen;
+    for round in 0..5 {
+        let release = new_release(&format!("r{round}"));
+        let waiting = tokio::spawn({
+            let waiter = waiter.clone();
+            async move { waiter.wait_for_change(seen, long).await.unwrap() }
+        });
+        if round % 2 == 0 {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        let started = Instant::now();
+        catalog.create_release(release).await.unwrap();
+        let found = waiting.await.unwrap();
+        assert!(found > seen, "round {round}");
+        assert!(
+            started.elapsed() < Duration::from_secs(5),
+            "round {round}: {:?}",
+            started.elapsed()
+        );
+        seen = found;
+    }
+    catalog.create_release(new_release("before")).await.unwrap();
+    let started = Instant::now();
+    assert!(waiter.wait_for_change(seen, long).await.unwrap() > seen);
+    assert!(started.elapsed() < Duration::from_secs(2));
 }
