@@ -45,8 +45,12 @@ fn main() {
         let found = name.as_ref().map_or("-", |name| &name.country_code);
         let named = name.as_ref().and_then(|name| name.region.as_deref()) == Some(region);
         // Rows that the gazetteer of the program lacks: only they say how good its neighbours are.
-        let unknown = LatLng::new(nearest.lat, nearest.lon).unwrap().distance(*place).get() > 0.5;
-        let mut count = |tally: &mut Tally| {
+        let unknown = LatLng::new(nearest.lat, nearest.lon)
+            .unwrap()
+            .distance(*place)
+            .get()
+            > 0.5;
+        let count = |tally: &mut Tally| {
             tally.rows += 1;
             tally.boundaries += usize::from(found == code);
             tally.nearest += usize::from(nearest.cc == *code);
@@ -59,7 +63,13 @@ fn main() {
             let around = [(step, 0.0), (-step, 0.0), (0.0, step), (0.0, -step)];
             let near_border = around.iter().any(|(north, east)| {
                 let place = LatLng::new(place.latitude() + north, place.longitude() + east);
-                place.is_ok_and(|place| settlements.search((place.latitude(), place.longitude())).record.cc != *code)
+                place.is_ok_and(|place| {
+                    settlements
+                        .search((place.latitude(), place.longitude()))
+                        .record
+                        .cc
+                        != *code
+                })
             });
             if near_border {
                 count(&mut border);
@@ -69,7 +79,11 @@ fn main() {
             *confused.entry((code.clone(), found.to_owned())).or_default() += 1;
         }
     }
-    for (what, tally) in [("all", all), ("not in the gazetteer", fresh), ("of these, near a border", border)] {
+    for (what, tally) in [
+        ("all", all),
+        ("not in the gazetteer", fresh),
+        ("of these, near a border", border),
+    ] {
         let share = |count: usize| 100.0 * count as f64 / tally.rows as f64;
         println!(
             "{what}: {} places; country by boundaries {:.2} %, by nearest settlement {:.2} %; region {:.2} %",

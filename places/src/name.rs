@@ -23,7 +23,11 @@ pub struct PlaceName {
 impl fmt::Display for PlaceName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts: Vec<&str> = Vec::with_capacity(3);
-        for part in [self.locality.as_deref(), self.region.as_deref(), Some(&self.country)] {
+        for part in [
+            self.locality.as_deref(),
+            self.region.as_deref(),
+            Some(&self.country),
+        ] {
             let Some(part) = part else { continue };
             // Cities that are regions of their own, and city states, are named once.
             if parts.last() != Some(&part) {

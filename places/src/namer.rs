@@ -9,8 +9,7 @@ use reverse_geocoder::ReverseGeocoder;
 use crate::{PlaceName, continent, settlement};
 
 /// Whose data the names are; to be shown wherever they are.
-pub const ATTRIBUTION: &str =
-    "names of places: © OpenStreetMap contributors (ODbL), GeoNames (CC BY 4.0)";
+pub const ATTRIBUTION: &str = "names of places: © OpenStreetMap contributors (ODbL), GeoNames (CC BY 4.0)";
 
 /// A settlement farther away than this gives no locality: the field's city threshold, in kilometres.
 pub const LOCALITY_KM: f64 = 25.0;
@@ -61,9 +60,10 @@ impl PlaceNamer {
         // Finite and in range: `place` is checked.
         let at = LatLon::new(place.latitude(), place.longitude()).ok()?;
         let areas = self.boundaries.ids(at);
+        // Smallest first; most divisions of a country are followed by it.
         areas
             .into_iter()
-            .find(|area| area.len() == 2)
             .map(continent::country_of)
+            .find(|area| area.len() == 2)
     }
 }

@@ -25,9 +25,7 @@ pub(crate) fn nearest<'a>(
     country: &str,
 ) -> Option<Settlement<'a>> {
     let at = |around: LatLng| {
-        let record = settlements
-            .search((around.latitude(), around.longitude()))
-            .record;
+        let record = settlements.search((around.latitude(), around.longitude())).record;
         let location = LatLng::new(record.lat, record.lon).ok()?;
         let km = place.distance(location).get();
         (record.cc == country).then_some(Settlement { record, km })
@@ -56,9 +54,7 @@ fn moved(from: LatLng, km: f64, turn: f64) -> Option<LatLng> {
     let (sin_turn, cos_turn) = (turn * std::f64::consts::TAU).sin_cos();
     let (sin_way, cos_way) = (km / EARTH_RADIUS_KM).sin_cos();
     LatLng::from_direction(
-        [0, 1, 2].map(|axis| {
-            cos_way * up[axis] + sin_way * (cos_turn * north[axis] + sin_turn * east[axis])
-        }),
+        [0, 1, 2].map(|axis| cos_way * up[axis] + sin_way * (cos_turn * north[axis] + sin_turn * east[axis])),
     )
 }
 

@@ -27,10 +27,12 @@ pub use geojson::{cell_polygon, to_geojson};
 pub use inference::{Answer, InferenceOptions};
 pub use localizer::{Localizer, OpenOptions, SEGMENTER, open_checkpoint};
 pub use model::geographic_of;
+pub use places::{ATTRIBUTION, PlaceName};
 pub use posterior::{Posterior, Within};
 pub use prediction::{
     Candidate, ClassShare, CredibleRegion, LevelAnswer, LevelMatch, Prediction, Reference, RegionCell,
     Scoring, Timings,
 };
 pub use query::{EncodedPhoto, LocalizeOptions, Photo};
+pub use record::place_record;
 pub use searcher::{EMBEDDING, PATH, SearchModel, Searcher};

@@ -7,6 +7,7 @@ mod prediction;
 mod release;
 mod retention;
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -25,6 +26,7 @@ pub(crate) use release::{check_same_build, check_shape, check_transition};
 pub use retention::{DeletedPredictions, PredictionSelection};
 
 use crate::Result;
+use crate::analytics::{AnalyticsQuery, Refreshed, Value};
 
 /// How often a catalog without notifications is asked for changes.
 const CHANGE_POLL: Duration = Duration::from_millis(500);
@@ -281,4 +283,20 @@ pub trait Catalog: Send + Sync {
         dry_run: bool,
         audit: Option<&AuditEntry>,
     ) -> Result<DeletedPredictions>;
+
+    /// Gives `each` the rows of an analytics view, in the view's order, until it breaks off.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) for a filter that the view cannot take, and for kept rows where none are kept.
+    async fn analytics(&self, query: &AnalyticsQuery, each: EachRow<'_>) -> Result<()>;
+
+    /// Computes the rows that are kept of expensive views anew, while readers read the old ones. Empty where the database
+    /// keeps none.
+    ///
+    /// # Errors
+    /// None but the store's.
+    async fn refresh_analytics(&self) -> Result<Vec<Refreshed>>;
 }
+
+/// What is done with each row of an analytics view: values in the order of its columns.
+pub type EachRow<'a> = &'a mut (dyn FnMut(Vec<Value>) -> ControlFlow<()> + Send);
