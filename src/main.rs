@@ -7,12 +7,15 @@ mod import;
 mod index;
 mod interrupt;
 mod localize;
+mod migrate;
 mod output;
 mod partition;
 mod photos;
 mod planet;
+mod predictions;
 mod progress;
 mod releases;
+mod retention;
 mod segment;
 mod serve;
 mod settings;
@@ -57,6 +60,12 @@ enum Sub {
     Index(index::Args),
     /// List releases, or choose the one that answers
     Releases(releases::Args),
+    /// Bring the catalog's schema up to date, or say what it lacks
+    Migrate(migrate::Args),
+    /// Delete predictions of a client, a release or before a date
+    Predictions(predictions::Args),
+    /// Delete predictions that are older than the policy of the settings
+    Retention(retention::Args),
     /// Serve GraphQL, the upload page and health checks
     Serve(serve::Args),
     /// Answer where photographs were taken, with the active release
@@ -81,6 +90,9 @@ fn main() -> ExitCode {
         Sub::Eval(args) => eval::run(&args, &settings),
         Sub::Index(args) => index::run(&args, &settings),
         Sub::Releases(args) => releases::run(&args, &settings),
+        Sub::Migrate(args) => migrate::run(&args, &settings),
+        Sub::Predictions(args) => predictions::run(&args, &settings),
+        Sub::Retention(args) => retention::run(&args, &settings),
         Sub::Serve(args) => serve::run(&args, &settings),
         Sub::Localize(args) => localize::run(&args, &settings),
         Sub::Segment(args) => segment::run(&args, &settings),

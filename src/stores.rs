@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use storage::{Catalog, EmbeddedVectorStore, SqliteCatalog, VectorStore};
+use storage::{Catalog, EmbeddedVectorStore, PostgresCatalog, SqliteCatalog, VectorStore};
 
 use crate::settings::Settings;
 
@@ -26,8 +26,12 @@ pub async fn open(settings: &Settings) -> Result<Stores> {
     })
 }
 
-/// Opens the catalog alone, which several processes may do at once.
+/// Opens the catalog alone, which several processes may do at once: the database where one is set, else the file of the data
+/// folder.
 pub async fn catalog(settings: &Settings) -> Result<Arc<dyn Catalog>> {
+    if let Some(database) = &settings.database {
+        return Ok(Arc::new(PostgresCatalog::open(database).await?));
+    }
     fs_err::create_dir_all(&settings.data_dir)
         .context("the data folder cannot be made; choose another with --data-dir")?;
     Ok(Arc::new(SqliteCatalog::open(settings.catalog_file()).await?))

@@ -53,6 +53,20 @@ pub enum Error {
         /// What was found.
         reason: String,
     },
+    /// The store takes no writes now.
+    #[error("{store} is read-only: connect to the primary server, or end its recovery or maintenance")]
+    ReadOnly {
+        /// The store.
+        store: String,
+    },
+    /// The store does not let this user do that.
+    #[error("{store} denies access: {reason}")]
+    Denied {
+        /// The store.
+        store: String,
+        /// What was denied, and what to do.
+        reason: String,
+    },
     /// The disk is full.
     #[error("no space is left on the disk of {}: free some space and repeat the command", path.display())]
     DiskFull {

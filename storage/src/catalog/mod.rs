@@ -22,7 +22,7 @@ pub use prediction::{
     Candidate, CredibleRegion, GroundTruth, ImageReference, LevelCell, Prediction, PredictionFilter, Shadows,
 };
 pub use release::{NewRelease, Release, ReleaseCounts, ReleaseId, ReleaseStatus};
-pub(crate) use release::{check_same_build, check_shape, check_transition};
+pub(crate) use release::{check_loadable, check_same_build, check_shape, check_transition};
 pub use retention::{DeletedPredictions, PredictionSelection};
 
 use crate::Result;
@@ -127,13 +127,15 @@ pub trait Catalog: Send + Sync {
     /// Inserts or replaces geocells of a release, all or none.
     ///
     /// # Errors
-    /// [`Error::NotFound`](crate::Error::NotFound) without such a release.
+    /// [`Error::NotFound`](crate::Error::NotFound) without such a release, [`Error::Conflict`](crate::Error::Conflict) for one
+    /// that was pruned.
     async fn insert_geocells(&self, release: &ReleaseId, geocells: &[GeocellRecord]) -> Result<()>;
 
     /// Inserts or replaces reference images of a release, all or none.
     ///
     /// # Errors
-    /// [`Error::NotFound`](crate::Error::NotFound) without such a release.
+    /// [`Error::NotFound`](crate::Error::NotFound) without such a release, [`Error::Conflict`](crate::Error::Conflict) for one
+    /// that was pruned.
     async fn insert_reference_images(&self, release: &ReleaseId, images: &[ReferenceImage]) -> Result<()>;
 
     /// How many geocells and reference images a release has.
@@ -272,6 +274,15 @@ pub trait Catalog: Send + Sync {
     /// # Errors
     /// None but the store's.
     async fn ground_truths(&self, predictions: &[Uuid]) -> Result<Vec<GroundTruth>>;
+
+    /// Makes room for the months to come, where the store keeps predictions by month; returns how many months were made. Run it
+    /// now and then, with retention.
+    ///
+    /// # Errors
+    /// None but the store's.
+    async fn make_months_ahead(&self) -> Result<u64> {
+        Ok(0)
+    }
 
     /// Deletes predictions with their candidates, ground truth and shadows, all or none, or with `dry_run` only counts them.
     ///

@@ -46,13 +46,14 @@ pub trait CatalogPlace: Send + Sync {
     async fn open(&self) -> Result<Arc<dyn Catalog>>;
 }
 
-/// One test for each behaviour of a catalog. The expression gives a [`CatalogPlace`] of its own for each test.
+/// One test for each behaviour of a catalog. The expression gives a [`CatalogPlace`] of its own for each test; after `if`, an
+/// option of one.
 #[macro_export]
 macro_rules! catalog_conformance {
-    ($place:expr) => {
+    ($($place:tt)+) => {
         $crate::conformance_tests!(
             catalog,
-            $place,
+            [$($place)+],
             activation_retires_the_active_release,
             bad_audit_entries_are_refused,
             bad_predictions_are_refused_whole,
