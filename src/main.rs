@@ -1,5 +1,6 @@
 //! The `geosurge` command: one small file a subcommand, no logic. Settings are read here, once, and passed down.
 
+mod analytics;
 mod demo;
 mod device;
 mod eval;
@@ -66,6 +67,8 @@ enum Sub {
     Predictions(predictions::Args),
     /// Delete predictions that are older than the policy of the settings
     Retention(retention::Args),
+    /// Ask the catalog's views for analysts: accuracy, calibration, drift, volume, latency, coverage
+    Analytics(analytics::Args),
     /// Serve GraphQL, the upload page and health checks
     Serve(serve::Args),
     /// Answer where photographs were taken, with the active release
@@ -93,6 +96,7 @@ fn main() -> ExitCode {
         Sub::Migrate(args) => migrate::run(&args, &settings),
         Sub::Predictions(args) => predictions::run(&args, &settings),
         Sub::Retention(args) => retention::run(&args, &settings),
+        Sub::Analytics(args) => analytics::run(&args, &settings),
         Sub::Serve(args) => serve::run(&args, &settings),
         Sub::Localize(args) => localize::run(&args, &settings),
         Sub::Segment(args) => segment::run(&args, &settings),

@@ -232,35 +232,50 @@ SELECT
     release,
     level,
     count(*) AS answers,
-    avg((truth_token IS NOT NULL)::int)::double precision AS covered,
-    avg(holds_truth::int) FILTER (WHERE truth_token IS NOT NULL)::double precision AS found,
+    count(truth_token) / count(*)::double precision AS covered,
+    count(*) FILTER (WHERE holds_truth) / nullif(count(truth_token), 0)::double precision AS found,
     avg((error_km <= 1)::int)::double precision AS within_1_km,
     avg((error_km <= 25)::int)::double precision AS within_25_km,
     avg((error_km <= 200)::int)::double precision AS within_200_km,
     avg((error_km <= 750)::int)::double precision AS within_750_km,
     avg((error_km <= 2500)::int)::double precision AS within_2500_km,
     percentile_cont(0.5) WITHIN GROUP (ORDER BY error_km) AS median_error_km
-FROM analytics_v1.levels
-WHERE error_km IS NOT NULL
+FROM (
+    SELECT
+        p.release,
+        l.level,
+        (SELECT CASE WHEN g.leaf < cell.leaf_high THEN cell.token END
+         FROM public.geocells cell
+         WHERE cell.release = p.release AND cell.level = l.level AND cell.leaf_low <= g.leaf
+         ORDER BY cell.leaf_low DESC
+         LIMIT 1) AS truth_token,
+        g.leaf >= analytics_v1.leaf_low(l.token) AND g.leaf < analytics_v1.leaf_high(l.token) AS holds_truth,
+        analytics_v1.distance_km(l.latitude, l.longitude, g.latitude, g.longitude) AS error_km
+    FROM public.ground_truth g
+    JOIN public.predictions p ON coalesce(p.shadow_of, p.id) = g.prediction
+    JOIN public.prediction_levels l ON l.prediction = p.id
+    OFFSET 0
+) AS known
 GROUP BY release, level;
 
 CREATE VIEW analytics_v1.calibration AS
 WITH claims AS (
-    SELECT
-        p.release,
-        c.claim,
-        c.claimed,
-        c.happened
-    FROM analytics_v1.predictions p
+    SELECT p.release, c.claim, c.claimed, c.happened
+    FROM public.ground_truth g
+    JOIN public.predictions p ON coalesce(p.shadow_of, p.id) = g.prediction
+    LEFT JOIN public.prediction_candidates answer ON answer.prediction = p.id AND answer.rank = 1
+    CROSS JOIN LATERAL (
+        SELECT analytics_v1.distance_km(p.latitude, p.longitude, g.latitude, g.longitude) AS error_km OFFSET 0
+    ) AS d
     CROSS JOIN LATERAL (VALUES
-        ('geocell', p.confidence, coalesce(p.truth_token = p.token, false)),
-        ('within_1_km', p.within_1_km, p.error_km <= 1),
-        ('within_25_km', p.within_25_km, p.error_km <= 25),
-        ('within_200_km', p.within_200_km, p.error_km <= 200),
-        ('within_750_km', p.within_750_km, p.error_km <= 750),
-        ('within_2500_km', p.within_2500_km, p.error_km <= 2500)
+        ('geocell', p.confidence, coalesce(
+            g.leaf >= analytics_v1.leaf_low(answer.token) AND g.leaf < analytics_v1.leaf_high(answer.token), false)),
+        ('within_1_km', (p.within ->> '1')::double precision, d.error_km <= 1),
+        ('within_25_km', (p.within ->> '25')::double precision, d.error_km <= 25),
+        ('within_200_km', (p.within ->> '200')::double precision, d.error_km <= 200),
+        ('within_750_km', (p.within ->> '750')::double precision, d.error_km <= 750),
+        ('within_2500_km', (p.within ->> '2500')::double precision, d.error_km <= 2500)
     ) AS c (claim, claimed, happened)
-    WHERE p.truth_latitude IS NOT NULL
 ), binned AS (
     SELECT release, claim, greatest(0, least(9, floor(claimed * 10)::int)) AS bin, claimed, happened FROM claims
 )
@@ -290,8 +305,20 @@ FROM analytics_v1.calibration
 GROUP BY release, claim;
 
 CREATE VIEW analytics_v1.worst_cells AS
-WITH known AS (
-    SELECT release, token, truth_token, error_km FROM analytics_v1.predictions WHERE truth_latitude IS NOT NULL
+WITH known AS MATERIALIZED (
+    SELECT
+        p.release,
+        answer.token,
+        (SELECT CASE WHEN g.leaf < cell.leaf_high THEN cell.token END
+         FROM public.geocells cell
+         WHERE cell.release = p.release AND cell.level = r.levels - 1 AND cell.leaf_low <= g.leaf
+         ORDER BY cell.leaf_low DESC
+         LIMIT 1) AS truth_token,
+        analytics_v1.distance_km(p.latitude, p.longitude, g.latitude, g.longitude) AS error_km
+    FROM public.ground_truth g
+    JOIN public.predictions p ON coalesce(p.shadow_of, p.id) = g.prediction
+    JOIN public.releases r ON r.id = p.release
+    LEFT JOIN public.prediction_candidates answer ON answer.prediction = p.id AND answer.rank = 1
 ), taken AS (
     SELECT
         release,
@@ -454,23 +481,26 @@ WITH answered AS (
     SELECT
         p.release,
         count(*) AS truths,
-        avg((p.truth_token IS NULL)::int)::double precision AS outside,
+        1 - count((
+            SELECT CASE WHEN g.leaf < cell.leaf_high THEN 1 END
+            FROM public.geocells cell
+            WHERE cell.release = p.release AND cell.level = r.levels - 1 AND cell.leaf_low <= g.leaf
+            ORDER BY cell.leaf_low DESC
+            LIMIT 1
+        )) / count(*)::double precision AS outside,
         avg(EXISTS (
-            SELECT FROM analytics_v1.candidates c WHERE c.prediction = p.prediction AND c.holds_truth
+            SELECT FROM public.prediction_candidates c
+            WHERE c.prediction = p.id
+              AND g.leaf >= analytics_v1.leaf_low(c.token) AND g.leaf < analytics_v1.leaf_high(c.token)
         )::int)::double precision AS among_candidates,
-        avg(p.credible_probability) AS credible_claimed
-    FROM analytics_v1.predictions p
-    WHERE p.truth_latitude IS NOT NULL
-    GROUP BY p.release
-), credible AS (
-    SELECT
-        p.release,
+        avg((p.credible_region ->> 'probability')::double precision) AS credible_claimed,
         avg(EXISTS (
             SELECT FROM jsonb_array_elements_text(p.credible_region -> 'geocells') AS cell (token)
             WHERE g.leaf >= analytics_v1.leaf_low(cell.token) AND g.leaf < analytics_v1.leaf_high(cell.token)
         )::int)::double precision AS credible_observed
-    FROM public.predictions p
-    JOIN public.ground_truth g ON g.prediction = coalesce(p.shadow_of, p.id)
+    FROM public.ground_truth g
+    JOIN public.predictions p ON coalesce(p.shadow_of, p.id) = g.prediction
+    JOIN public.releases r ON r.id = p.release
     GROUP BY p.release
 )
 SELECT
@@ -482,10 +512,9 @@ SELECT
     CASE WHEN EXISTS (SELECT FROM public.geocells g WHERE g.release = answered.release) THEN known.outside END AS outside,
     known.among_candidates,
     known.credible_claimed,
-    credible.credible_observed
+    known.credible_observed
 FROM answered
-LEFT JOIN known ON known.release = answered.release
-LEFT JOIN credible ON credible.release = answered.release;
+LEFT JOIN known ON known.release = answered.release;
 
 CREATE VIEW analytics_v1.shadows AS
 SELECT
@@ -523,6 +552,17 @@ SELECT
     percentile_cont(0.5) WITHIN GROUP (ORDER BY shadow_error_km) AS shadow_median_error_km
 FROM analytics_v1.shadows
 GROUP BY release, shadow_release;
+
+-- The rows of expensive views as of the last `geosurge analytics refresh`; the views themselves are always right.
+CREATE TABLE analytics_v1.refreshes (
+    "view"       text             NOT NULL PRIMARY KEY,
+    refreshed_at timestamptz      NOT NULL,
+    seconds      double precision NOT NULL,
+    "rows"       bigint           NOT NULL
+);
+
+CREATE MATERIALIZED VIEW analytics_v1.latency_cached AS SELECT * FROM analytics_v1.latency WITH NO DATA;
+CREATE UNIQUE INDEX latency_cached_key ON analytics_v1.latency_cached (release, day, stage);
 
 -- Whoever may read the views and nothing else: `CREATE ROLE alice LOGIN PASSWORD '…' IN ROLE geosurge_analyst`. Roles belong to
 -- the server, so that they may exist already or need an administrator; says what is missing, and can be called again.

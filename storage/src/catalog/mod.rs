@@ -18,6 +18,7 @@ use uuid::Uuid;
 pub use audit::{AuditEntry, AuditFilter};
 pub use gallery::{GeocellRecord, ReferenceImage};
 pub use place::PlaceName;
+pub(crate) use prediction::leaf_of;
 pub use prediction::{
     Candidate, CredibleRegion, GroundTruth, ImageReference, LevelCell, Prediction, PredictionFilter, Shadows,
 };

@@ -1,14 +1,13 @@
 //! Reading the analytics views.
 
 use futures::TryStreamExt;
-use geocells::{GeocellId, LatLng};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{QueryBuilder, Row, Sqlite};
 
 use super::row::Columns;
 use super::store::SqliteCatalog;
 use crate::analytics::{AnalyticsQuery, Column, Kind, Value};
-use crate::catalog::EachRow;
+use crate::catalog::{EachRow, leaf_of};
 use crate::{Error, Result};
 
 impl SqliteCatalog {
@@ -69,14 +68,9 @@ pub(super) async fn fill_leaves(connection: &mut SqliteConnection) -> Result<(),
         let prediction: String = row.try_get("prediction")?;
         sqlx::query("UPDATE ground_truth SET leaf = ?2 WHERE prediction = ?1")
             .bind(prediction)
-            .bind(leaf(row.location()?))
+            .bind(leaf_of(row.location()?))
             .execute(&mut *connection)
             .await?;
     }
     Ok(())
-}
-
-/// The S2 leaf cell of a place, as a token of 16 digits.
-pub(super) fn leaf(place: LatLng) -> String {
-    GeocellId::leaf(place).token()
 }

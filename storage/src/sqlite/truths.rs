@@ -4,10 +4,10 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
-use super::analytics::leaf;
 use super::predictions::missing;
 use super::row::{Columns, json_text, time_text};
 use super::store::SqliteCatalog;
+use crate::catalog::leaf_of;
 use crate::{GroundTruth, Result};
 
 impl SqliteCatalog {
@@ -35,7 +35,7 @@ impl SqliteCatalog {
         .bind(place.map(|place| &place.country))
         .bind(place.and_then(|place| place.region.as_ref()))
         .bind(place.and_then(|place| place.locality.as_ref()))
-        .bind(leaf(truth.location))
+        .bind(leaf_of(truth.location))
         .execute(&self.pool)
         .await
         .map_err(|error| self.error(error))?;

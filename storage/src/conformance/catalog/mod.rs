@@ -1,5 +1,6 @@
 //! What every [`Catalog`] has to do.
 
+pub mod analytics;
 mod audit;
 mod galleries;
 mod predictions;
@@ -11,6 +12,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use analytics::{
+    analytics_are_empty_at_first_and_can_be_chosen_from, analytics_compare_releases,
+    analytics_compare_shadows, analytics_count_accuracy, analytics_measure_distances_as_the_program_does,
+    analytics_refuse_what_they_cannot_choose_by, analytics_tell_levels_calibration_and_cells,
+    analytics_tell_volume_latency_and_coverage,
+};
 pub use audit::{
     bad_audit_entries_are_refused, deletions_are_audited_with_what_they_did,
     the_audit_log_is_filtered_and_paged,
@@ -55,6 +62,14 @@ macro_rules! catalog_conformance {
             catalog,
             [$($place)+],
             activation_retires_the_active_release,
+            analytics_are_empty_at_first_and_can_be_chosen_from,
+            analytics_compare_releases,
+            analytics_compare_shadows,
+            analytics_count_accuracy,
+            analytics_measure_distances_as_the_program_does,
+            analytics_refuse_what_they_cannot_choose_by,
+            analytics_tell_levels_calibration_and_cells,
+            analytics_tell_volume_latency_and_coverage,
             bad_audit_entries_are_refused,
             bad_predictions_are_refused_whole,
             building_is_resumed_by_the_same_release_only,
