@@ -133,7 +133,11 @@ async fn answer(args: &Args, localizer: &Localizer, files: &[PathBuf]) -> Result
         output::json(&json!({ "type": "FeatureCollection", "features": features }))?;
     } else if !args.json && table.row_count() > 0 {
         output::line(table);
-        output::line(format!("release {}", localizer.release().id));
+        output::line(format!(
+            "release {}; {}",
+            localizer.release().id,
+            retrieval::ATTRIBUTION
+        ));
     }
     Ok(failed)
 }
@@ -186,9 +190,13 @@ fn collect(features: &mut Vec<serde_json::Value>, file: &Path, prediction: &Pred
 fn row(file: &Path, prediction: &Prediction) -> [String; 7] {
     let percent = |share: f64| format!("{:.0} %", share * 100.0);
     let within = &prediction.within.0;
+    let place = match &prediction.place {
+        Some(name) => format!("{name} ({})", output::place(prediction.location)),
+        None => format!("at sea ({})", output::place(prediction.location)),
+    };
     let place = match &prediction.cannot_tell {
-        Some(_) => format!("cannot tell ({}?)", output::place(prediction.location)),
-        None => output::place(prediction.location),
+        Some(_) => format!("cannot tell ({place}?)"),
+        None => place,
     };
     let nearest = prediction
         .references

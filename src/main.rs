@@ -1,5 +1,6 @@
 //! The `geosurge` command: one small file a subcommand, no logic. Settings are read here, once, and passed down.
 
+mod analytics;
 mod demo;
 mod device;
 mod eval;
@@ -72,6 +73,8 @@ enum Sub {
     Retention(retention::Args),
     /// Add, remove or list reference photographs of a release, without training
     References(references::Args),
+    /// Ask the catalog's views for analysts: accuracy, calibration, drift, volume, latency, coverage
+    Analytics(analytics::Args),
     /// Serve GraphQL, the upload page and health checks
     Serve(serve::Args),
     /// Ask a running service how it does
@@ -104,6 +107,7 @@ fn main() -> ExitCode {
         Sub::Predictions(args) => predictions::run(&args, &settings),
         Sub::Retention(args) => retention::run(&args, &settings),
         Sub::References(args) => references::run(&args, &settings),
+        Sub::Analytics(args) => analytics::run(&args, &settings),
         Sub::Serve(args) => serve::run(&args, &settings),
         Sub::Health(args) => health::run(&args, &settings),
         Sub::Localize(args) => localize::run(&args, &settings),

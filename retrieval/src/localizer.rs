@@ -8,6 +8,8 @@ use candle_core::Device;
 use chrono::Utc;
 use image::RgbImage;
 use models::{Crops, Encoder, SegmenterChoice};
+
+use places::PlaceNamer;
 use storage::{Catalog, Release, ReleaseId, ReleaseStatus, VectorStore};
 use uuid::Uuid;
 
@@ -77,6 +79,8 @@ impl Localizer {
         let places = gallery_sample(&release.id, catalog.as_ref()).await?;
         let checkpoint = options.checkpoints.of_release(&release).await?;
         let (recorded, options) = (release.clone(), options.clone());
+        // Names take a moment to load: meanwhile the checkpoint is opened.
+        drop(tokio::task::spawn_blocking(PlaceNamer::shared));
         let load = move || {
             let geographic = geographic_of(&checkpoint)?;
             let mut model =
@@ -178,6 +182,7 @@ impl Localizer {
                 id: Uuid::now_v7(),
                 release: self.release.id.clone(),
                 created_at: Utc::now(),
+                place: PlaceNamer::shared().name(answer.location),
                 location: answer.location,
                 confidence: answer.confidence,
                 within: answer.within,

@@ -137,7 +137,10 @@ impl Error {
 
     /// True where the same request may succeed later without anyone changing it.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Error::Locked { .. } | Error::Held { .. } | Error::Unavailable(_))
+        matches!(
+            self,
+            Error::Locked { .. } | Error::Held { .. } | Error::Unavailable(_)
+        )
     }
 
     /// True for [`Error::NotFound`].

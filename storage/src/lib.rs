@@ -7,8 +7,11 @@
 //! - [`Catalog`]: releases, geocells, reference images, predictions, ground truth and the audit log. [`SqliteCatalog`] keeps
 //!   them in one SQLite file, [`PostgresCatalog`] in a database that a team shares.
 //!
+//! [`analytics`] describes the catalog's views for people who ask in SQL.
+//!
 //! Every backend passes the suites in [`conformance`].
 
+pub mod analytics;
 pub mod catalog;
 pub mod conformance;
 pub mod embedded;

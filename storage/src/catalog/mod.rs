@@ -8,6 +8,7 @@ mod prediction;
 mod release;
 mod retention;
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,6 +20,7 @@ pub use audit::{AuditEntry, AuditFilter};
 pub use gallery::{GeocellRecord, ReferenceImage};
 pub use hold::Hold;
 pub use place::PlaceName;
+pub(crate) use prediction::leaf_of;
 pub use prediction::{
     Candidate, CredibleRegion, GroundTruth, ImageReference, LevelCell, Prediction, PredictionFilter, Shadows,
 };
@@ -27,6 +29,7 @@ pub(crate) use release::{check_loadable, check_same_build, check_shape, check_tr
 pub use retention::{DeletedPredictions, PredictionSelection};
 
 use crate::Result;
+use crate::analytics::{AnalyticsQuery, Refreshed, Value};
 
 /// How often a catalog without notifications is asked for changes.
 const CHANGE_POLL: Duration = Duration::from_millis(500);
@@ -301,4 +304,20 @@ pub trait Catalog: Send + Sync {
         dry_run: bool,
         audit: Option<&AuditEntry>,
     ) -> Result<DeletedPredictions>;
+
+    /// Gives `each` the rows of an analytics view, in the view's order, until it breaks off.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) for a filter that the view cannot take, and for kept rows where none are kept.
+    async fn analytics(&self, query: &AnalyticsQuery, each: EachRow<'_>) -> Result<()>;
+
+    /// Computes the rows that are kept of expensive views anew, while readers read the old ones. Empty where the database
+    /// keeps none.
+    ///
+    /// # Errors
+    /// None but the store's.
+    async fn refresh_analytics(&self) -> Result<Vec<Refreshed>>;
 }
+
+/// What is done with each row of an analytics view: values in the order of its columns.
+pub type EachRow<'a> = &'a mut (dyn FnMut(Vec<Value>) -> ControlFlow<()> + Send);

@@ -96,6 +96,7 @@ impl PostgresCatalog {
             .close()
             .await
             .map_err(|error| translate(&name, error))?;
+        catalog.fill_leaves().await?;
         let months_made = catalog.make_months().await?;
         let strays = attempt!(catalog, Repeat::Always, {
             let mut connection = pool.acquire().await?;

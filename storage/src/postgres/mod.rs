@@ -4,6 +4,7 @@
 //! (docs/decisions/0021). Writers that change releases take turns; a reader sees a switch whole or not at all. What fails for a
 //! passing reason is repeated for some seconds where that cannot do a thing twice.
 
+mod analytics;
 mod attempt;
 mod audit;
 mod config;

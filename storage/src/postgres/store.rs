@@ -16,10 +16,12 @@ use super::config::PostgresConfig;
 use super::error::translate;
 use super::listen::Listener;
 use super::migrate::state;
+use crate::analytics::{AnalyticsQuery, Refreshed};
+use crate::catalog::EachRow;
 use crate::{
-    AuditEntry, AuditFilter, Catalog, DeletedPredictions, GeocellRecord, GroundTruth, Hold, NewRelease, Prediction,
-    PredictionFilter, PredictionSelection, ReferenceImage, Release, ReleaseCounts, ReleaseId, ReleaseStatus,
-    Result,
+    AuditEntry, AuditFilter, Catalog, DeletedPredictions, GeocellRecord, GroundTruth, Hold, NewRelease,
+    Prediction, PredictionFilter, PredictionSelection, ReferenceImage, Release, ReleaseCounts, ReleaseId,
+    ReleaseStatus, Result,
 };
 
 /// A catalog in a Postgres database, which any number of processes share.
@@ -285,5 +287,13 @@ impl Catalog for PostgresCatalog {
         audit: Option<&AuditEntry>,
     ) -> Result<DeletedPredictions> {
         self.remove_predictions(which, dry_run, audit).await
+    }
+
+    async fn analytics(&self, query: &AnalyticsQuery, each: EachRow<'_>) -> Result<()> {
+        self.read_view(query, each).await
+    }
+
+    async fn refresh_analytics(&self) -> Result<Vec<Refreshed>> {
+        self.refresh_views().await
     }
 }

@@ -8,6 +8,7 @@ use super::attempt::{Failure, Repeat, attempt};
 use super::predictions::missing;
 use super::row::{location, place};
 use super::store::PostgresCatalog;
+use crate::catalog::leaf_of;
 use crate::{GroundTruth, Result};
 
 /// A row of `ground_truth`.
@@ -33,12 +34,12 @@ impl PostgresCatalog {
         attempt!(self, Repeat::Always, {
             let done = query!(
                 "INSERT INTO ground_truth (prediction, latitude, longitude, source, created_at, continent, country_code,
-                     country, region, locality)
-                 SELECT id, $2, $3, $4, $5, $6, $7, $8, $9, $10 FROM predictions WHERE id = $1
+                     country, region, locality, leaf)
+                 SELECT id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 FROM predictions WHERE id = $1
                  ON CONFLICT (prediction) DO UPDATE SET latitude = excluded.latitude,
                      longitude = excluded.longitude, source = excluded.source, created_at = excluded.created_at,
                      continent = excluded.continent, country_code = excluded.country_code, country = excluded.country,
-                     region = excluded.region, locality = excluded.locality",
+                     region = excluded.region, locality = excluded.locality, leaf = excluded.leaf",
                 truth.prediction,
                 truth.location.latitude(),
                 truth.location.longitude(),
@@ -49,6 +50,7 @@ impl PostgresCatalog {
                 name.map(|name| name.country.as_str()),
                 name.and_then(|name| name.region.as_deref()),
                 name.and_then(|name| name.locality.as_deref()),
+                leaf_of(truth.location),
             )
             .execute(&self.pool)
             .await
@@ -68,7 +70,9 @@ impl PostgresCatalog {
         attempt!(self, Repeat::Always, {
             let rows = query_as!(
                 TruthRow,
-                "SELECT * FROM ground_truth WHERE prediction = ANY($1)",
+                "SELECT prediction, latitude, longitude, source, created_at, continent, country_code, country, region,
+                     locality
+                 FROM ground_truth WHERE prediction = ANY($1)",
                 predictions
             )
             .fetch_all(&self.pool)
