@@ -81,6 +81,7 @@ impl Case {
         assert_eq!(map.as_raw().len(), expected.len());
         let differ = |index: &usize| map.as_raw()[*index] != expected[*index];
         let different = (0..expected.len()).filter(differ).count();
+        eprintln!("{different} of {} labels differ", expected.len());
         assert!(
             different * 1000 <= expected.len(),
             "{different} of {} labels differ",
