@@ -89,7 +89,12 @@ pub fn run(args: &Args, settings: &Settings) -> Result<()> {
     let judged = trainer::evaluate(
         &world.run.checkpoint(),
         &world.held_out,
-        &EvaluationOptions { photos: None, device },
+        &EvaluationOptions {
+            photos: None,
+            device,
+            crops: retrieval::Crops::One,
+            segmenter: models::SegmenterChoice::Own,
+        },
         &show,
         &cancel,
     )?;

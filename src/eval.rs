@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use datasets::Dataset;
+use models::Crops;
 use trainer::{EvaluationOptions, EvaluationReport};
 
 use crate::device::DeviceKind;
 use crate::progress::Bar;
+use crate::segmenter::SegmenterArg;
 use crate::settings::Settings;
 use crate::{interrupt, output, train};
 
@@ -17,6 +19,11 @@ pub struct Args {
     checkpoint: PathBuf,
     /// Dataset folder or manifest; use photographs that the checkpoint was not trained on
     dataset: PathBuf,
+    /// Encode ten views of each photograph (corners, centre, mirror images) and average them, as the field's benchmarks do
+    #[arg(long)]
+    ten_crop: bool,
+    #[command(flatten)]
+    segmenter: SegmenterArg,
     /// Where to compute
     #[arg(long, value_enum, default_value_t = DeviceKind::Auto)]
     device: DeviceKind,
@@ -25,11 +32,14 @@ pub struct Args {
     json: bool,
 }
 
-pub fn run(args: &Args, _settings: &Settings) -> Result<()> {
+pub fn run(args: &Args, settings: &Settings) -> Result<()> {
     let dataset = Dataset::open(&args.dataset)?;
+    let device = args.device.open()?;
     let options = EvaluationOptions {
         photos: None,
-        device: args.device.open()?,
+        segmenter: args.segmenter.open(settings, &device)?,
+        device,
+        crops: if args.ten_crop { Crops::Ten } else { Crops::One },
     };
     let cancel = interrupt::flag()?;
     let bar = Bar::new(args.json);
@@ -50,8 +60,13 @@ pub fn run(args: &Args, _settings: &Settings) -> Result<()> {
 
 fn print(report: &EvaluationReport) {
     output::line(format!(
-        "{} photographs, {:.1} % of them inside a finest geocell",
+        "{} photographs{}, {:.1} % of them inside a finest geocell",
         report.photos,
+        if report.crops > 1 {
+            " in ten crops each"
+        } else {
+            ""
+        },
         report.coverage * 100.0
     ));
     output::line(output::accuracy_table(&[

@@ -39,10 +39,15 @@ pub fn run(args: &Args, _settings: &Settings) -> Result<()> {
         limits: DecodeLimits::default(),
     };
     let bar = Bar::new(args.json);
-    let report = datasets::import(&args.sources, &args.out, &options, &|p| {
+    let imported = datasets::import(&args.sources, &args.out, &options, &|p| {
         bar.show("reading photographs", p.done as u64, p.total as u64, "");
-    })?;
+    });
     bar.finish();
+    // A program learns why nothing was usable in the same form as why a part was not.
+    if let (true, Err(datasets::Error::NothingImported { report, .. })) = (args.json, &imported) {
+        output::json(report)?;
+    }
+    let report = imported?;
     if args.json {
         return output::json(&report);
     }

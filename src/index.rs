@@ -8,6 +8,7 @@ use indexer::{BuildOptions, BuildReport, Estimate};
 
 use crate::device::DeviceKind;
 use crate::progress::Bar;
+use crate::segmenter::SegmenterArg;
 use crate::settings::Settings;
 use crate::{interrupt, output, stores};
 
@@ -26,6 +27,8 @@ pub struct Args {
     /// Stop at the first photograph that cannot be read
     #[arg(long)]
     strict: bool,
+    #[command(flatten)]
+    segmenter: SegmenterArg,
     /// Print sizes and the time it would take, measured on a sample, and write nothing
     #[arg(long)]
     dry_run: bool,
@@ -50,6 +53,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<()> {
         args.checkpoint.display()
     );
     let dataset = Dataset::open(&args.dataset)?;
+    let device = args.device.open()?;
     let name = args.name.as_deref().map(str::parse).transpose()?;
     let options = BuildOptions {
         name,
@@ -57,7 +61,8 @@ pub fn run(args: &Args, settings: &Settings) -> Result<()> {
         together: args.write_batch,
         activate: args.activate,
         strict: args.strict,
-        device: args.device.open()?,
+        segmenter: args.segmenter.open(settings, &device)?,
+        device,
         checkpoints: stores::checkpoints(settings),
         photos: Some(settings.references_dir()),
         ..BuildOptions::default()

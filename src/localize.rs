@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use datasets::DecodeLimits;
-use retrieval::{LocalizeOptions, Localizer, OpenOptions, Photo, Prediction, Scoring};
+use retrieval::{Crops, LocalizeOptions, Localizer, OpenOptions, Photo, Prediction, Scoring};
 use serde_json::json;
 
 use crate::device::DeviceKind;
 use crate::progress::Bar;
+use crate::segmenter::SegmenterArg;
 use crate::settings::Settings;
 use crate::{output, photos, stores};
 
@@ -39,6 +40,11 @@ pub struct Args {
     /// How the levels' similarities become one score
     #[arg(long, value_enum, default_value_t = ScoringKind::Probability)]
     scoring: ScoringKind,
+    /// Encode ten views of each photograph (corners, centre, mirror images) and average them: ten times the work
+    #[arg(long)]
+    ten_crop: bool,
+    #[command(flatten)]
+    segmenter: SegmenterArg,
     /// Where to compute
     #[arg(long, value_enum, default_value_t = DeviceKind::Auto)]
     device: DeviceKind,
@@ -55,6 +61,7 @@ enum ScoringKind {
 pub fn run(args: &Args, settings: &Settings) -> Result<()> {
     let files = photos::find(&args.photos)?;
     let device = args.device.open()?;
+    let segmenter = args.segmenter.open(settings, &device)?;
     let failed = stores::runtime()?.block_on(async {
         let stores = stores::open(settings).await?;
         let release = args.release.as_deref().map(str::parse).transpose()?;
@@ -70,7 +77,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<()> {
         let open = OpenOptions {
             device,
             checkpoints: stores::checkpoints(settings),
-            ..OpenOptions::default()
+            segmenter,
         };
         let localizer = Localizer::open(release.as_ref(), stores.vectors, stores.catalog, &open).await?;
         answer(args, &localizer, &files).await
@@ -85,6 +92,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<()> {
 async fn answer(args: &Args, localizer: &Localizer, files: &[PathBuf]) -> Result<usize> {
     let mut options = LocalizeOptions {
         references: args.references,
+        crops: if args.ten_crop { Crops::Ten } else { Crops::One },
         ..LocalizeOptions::default()
     };
     options.inference.candidates = args.candidates;
@@ -109,7 +117,7 @@ async fn answer(args: &Args, localizer: &Localizer, files: &[PathBuf]) -> Result
     for (index, chunk) in files.chunks(BATCH).enumerate() {
         bar.show("localizing", (index * BATCH) as u64, files.len() as u64, "");
         let (names, decoded) = decode(chunk, args.json, &mut failed)?;
-        let predictions = tokio::task::block_in_place(|| localizer.encode(&decoded))?;
+        let predictions = tokio::task::block_in_place(|| localizer.encode_crops(&decoded, options.crops))?;
         for (file, prediction) in names.iter().zip(localizer.answer(predictions, &options).await?) {
             if args.json {
                 output::json(&with_file(file, &prediction)?)?;
@@ -125,7 +133,11 @@ async fn answer(args: &Args, localizer: &Localizer, files: &[PathBuf]) -> Result
         output::json(&json!({ "type": "FeatureCollection", "features": features }))?;
     } else if !args.json && table.row_count() > 0 {
         output::line(table);
-        output::line(format!("release {}", localizer.release().id));
+        output::line(format!(
+            "release {}; {}",
+            localizer.release().id,
+            retrieval::ATTRIBUTION
+        ));
     }
     Ok(failed)
 }
@@ -178,9 +190,13 @@ fn collect(features: &mut Vec<serde_json::Value>, file: &Path, prediction: &Pred
 fn row(file: &Path, prediction: &Prediction) -> [String; 7] {
     let percent = |share: f64| format!("{:.0} %", share * 100.0);
     let within = &prediction.within.0;
+    let place = match &prediction.place {
+        Some(name) => format!("{name} ({})", output::place(prediction.location)),
+        None => format!("at sea ({})", output::place(prediction.location)),
+    };
     let place = match &prediction.cannot_tell {
-        Some(_) => format!("cannot tell ({}?)", output::place(prediction.location)),
-        None => output::place(prediction.location),
+        Some(_) => format!("cannot tell ({place}?)"),
+        None => place,
     };
     let nearest = prediction
         .references

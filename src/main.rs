@@ -1,20 +1,27 @@
 //! The `geosurge` command: one small file a subcommand, no logic. Settings are read here, once, and passed down.
 
+mod analytics;
 mod demo;
 mod device;
 mod eval;
+mod health;
 mod import;
 mod index;
 mod interrupt;
 mod localize;
+mod migrate;
+mod models;
 mod output;
 mod partition;
 mod photos;
 mod planet;
+mod predictions;
 mod progress;
 mod references;
 mod releases;
+mod retention;
 mod segment;
+mod segmenter;
 mod serve;
 mod settings;
 mod stores;
@@ -34,7 +41,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Parser)]
 #[command(name = "geosurge", version, max_term_width = 110, propagate_version = true)]
 struct Command {
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Settings of every command")]
     settings: settings::Flags,
     #[command(subcommand)]
     subcommand: Sub,
@@ -58,14 +65,26 @@ enum Sub {
     Index(index::Args),
     /// List, show, activate, roll back, compare and prune releases
     Releases(releases::Args),
+    /// Bring the catalog's schema up to date, or say what it lacks
+    Migrate(migrate::Args),
+    /// Delete predictions of a client, a release or before a date
+    Predictions(predictions::Args),
+    /// Delete predictions that are older than the policy of the settings
+    Retention(retention::Args),
     /// Add, remove or list reference photographs of a release, without training
     References(references::Args),
+    /// Ask the catalog's views for analysts: accuracy, calibration, drift, volume, latency, coverage
+    Analytics(analytics::Args),
     /// Serve GraphQL, the upload page and health checks
     Serve(serve::Args),
+    /// Ask a running service how it does
+    Health(health::Args),
     /// Answer where photographs were taken, with the active release
     Localize(localize::Args),
     /// Write the segmentation map of photographs, with a colour overlay
     Segment(segment::Args),
+    /// Fetch, list and check published weights: CLIP, OneFormer, SegFormer
+    Models(models::Args),
 }
 
 fn main() -> ExitCode {
@@ -84,10 +103,16 @@ fn main() -> ExitCode {
         Sub::Eval(args) => eval::run(&args, &settings),
         Sub::Index(args) => index::run(&args, &settings),
         Sub::Releases(args) => releases::run(&args, &settings),
+        Sub::Migrate(args) => migrate::run(&args, &settings),
+        Sub::Predictions(args) => predictions::run(&args, &settings),
+        Sub::Retention(args) => retention::run(&args, &settings),
         Sub::References(args) => references::run(&args, &settings),
+        Sub::Analytics(args) => analytics::run(&args, &settings),
         Sub::Serve(args) => serve::run(&args, &settings),
+        Sub::Health(args) => health::run(&args, &settings),
         Sub::Localize(args) => localize::run(&args, &settings),
         Sub::Segment(args) => segment::run(&args, &settings),
+        Sub::Models(args) => models::run(&args, &settings),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

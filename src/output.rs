@@ -59,6 +59,11 @@ fn plain() -> Table {
 
 /// A table with these headings; numbers go to the right.
 pub fn table<const N: usize>(headings: [&str; N], numbers: &[usize]) -> Table {
+    wide_table(headings.into_iter(), numbers)
+}
+
+/// A table with any number of headings; numbers go to the right.
+pub fn wide_table<'a>(headings: impl Iterator<Item = &'a str>, numbers: &[usize]) -> Table {
     let mut table = plain();
     table.set_header(headings);
     for column in numbers {

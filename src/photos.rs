@@ -24,6 +24,26 @@ pub fn find(sources: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// The same files, each once, by its absolute path; without those in `out`, which would be maps that an earlier run wrote.
+pub fn distinct(files: &[PathBuf], out: &Path) -> Result<Vec<PathBuf>> {
+    let out = fs_err::canonicalize(out).ok();
+    let mut seen = std::collections::BTreeSet::new();
+    let mut kept = Vec::with_capacity(files.len());
+    for file in files {
+        // Links lead to one file by many names; one that is not there is told later, with the others that cannot be read.
+        let real = fs_err::canonicalize(file).unwrap_or_else(|_| file.clone());
+        let is_ours = out.as_ref().is_some_and(|out| real.starts_with(out));
+        if !is_ours && seen.insert(real) {
+            kept.push(std::path::absolute(file)?);
+        }
+    }
+    ensure!(
+        !kept.is_empty(),
+        "there is no photograph outside of the output folder"
+    );
+    Ok(kept)
+}
+
 fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     let mut entries: Vec<PathBuf> = fs_err::read_dir(folder)?
         .map(|entry| entry.map(|e| e.path()))
@@ -49,6 +69,28 @@ fn is_image(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_are_taken_once_and_maps_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("maps");
+        fs_err::create_dir(&out).unwrap();
+        let (photo, map) = (dir.path().join("a.jpg"), out.join("a.png"));
+        for file in [&photo, &map] {
+            fs_err::write(file, b"").unwrap();
+        }
+        let again = dir.path().join("maps/../a.jpg");
+        assert_eq!(
+            distinct(&[photo.clone(), map.clone(), again], &out).unwrap(),
+            [photo]
+        );
+        assert!(
+            distinct(&[map], &out)
+                .unwrap_err()
+                .to_string()
+                .contains("outside")
+        );
+    }
 
     #[test]
     fn folders_are_searched_and_empty_ones_refused() {

@@ -5,6 +5,7 @@ use api::{ServeConfig, Server, Service, ShadowConfig};
 use retrieval::OpenOptions;
 
 use crate::device::DeviceKind;
+use crate::segmenter::SegmenterArg;
 use crate::settings::Settings;
 use crate::stores::Stores;
 use crate::{output, stores};
@@ -17,6 +18,8 @@ pub struct Args {
     /// Listen on an address that other machines can reach. There are no API keys yet: whoever reaches it can use it
     #[arg(long)]
     allow_public: bool,
+    #[command(flatten)]
+    segmenter: SegmenterArg,
     /// A release that answers a share of the queries too, unseen, so that `releases diff --from-shadow` can compare it
     #[arg(long, value_name = "RELEASE")]
     shadow: Option<String>,
@@ -29,10 +32,11 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, settings: &Settings) -> Result<()> {
+    let device = args.device.open()?;
     let open = OpenOptions {
-        device: args.device.open()?,
+        segmenter: args.segmenter.open(settings, &device)?,
+        device,
         checkpoints: stores::checkpoints(settings),
-        ..OpenOptions::default()
     };
     let release = args.shadow.as_deref().map(str::parse).transpose()?;
     let shadow = release.map(|release| ShadowConfig {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use retrieval::Checkpoints;
-use storage::{Catalog, EmbeddedVectorStore, ReleaseId, SqliteCatalog, VectorStore};
+use storage::{
+    Catalog, EmbeddedVectorStore, PostgresCatalog, QdrantVectorStore, ReleaseId, SqliteCatalog, VectorStore,
+};
 
 use crate::settings::Settings;
 
@@ -62,14 +64,24 @@ pub fn checkpoints(settings: &Settings) -> Checkpoints {
     Checkpoints::new(settings.checkpoints_dir(), options)
 }
 
+/// Opens the vector store: the Qdrant server's where there is one, otherwise the data folder's, which one process has at a time.
 async fn vectors(settings: &Settings) -> Result<Arc<dyn VectorStore>> {
-    fs_err::create_dir_all(&settings.data_dir)
-        .context("the data folder cannot be made; choose another with --data-dir")?;
-    Ok(Arc::new(EmbeddedVectorStore::open(settings.vectors_dir()).await?))
+    Ok(match &settings.qdrant {
+        Some(server) => Arc::new(QdrantVectorStore::connect(server).await?),
+        None => {
+            fs_err::create_dir_all(&settings.data_dir)
+                .context("the data folder cannot be made; choose another with --data-dir")?;
+            Arc::new(EmbeddedVectorStore::open(settings.vectors_dir()).await?)
+        }
+    })
 }
 
-/// Opens the catalog alone, which several processes may do at once.
+/// Opens the catalog alone, which several processes may do at once: the database where one is set, else the file of the data
+/// folder.
 pub async fn catalog(settings: &Settings) -> Result<Arc<dyn Catalog>> {
+    if let Some(database) = &settings.database {
+        return Ok(Arc::new(PostgresCatalog::open(database).await?));
+    }
     fs_err::create_dir_all(&settings.data_dir)
         .context("the data folder cannot be made; choose another with --data-dir")?;
     Ok(Arc::new(SqliteCatalog::open(settings.catalog_file()).await?))

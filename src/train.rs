@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use datasets::Dataset;
+use hub::ModelsFolder;
 use trainer::{Progress, RunFolder, TrainingConfig, TrainingOptions, TrainingReport};
 
 use crate::device::DeviceKind;
@@ -16,7 +17,7 @@ pub struct Args {
     /// Dataset folder (photos.parquet) or manifest
     #[arg(long, value_name = "DIR")]
     dataset: PathBuf,
-    /// Training configuration (trainer/configs has documented examples), or the name of a built-in one: demo, paper
+    /// Training configuration (trainer/configs has documented examples), or the name of a built-in one: demo, paper, clip
     #[arg(long, value_name = "FILE|NAME", required_unless_present = "resume")]
     config: Option<String>,
     /// Folder of the run: configuration, metrics.jsonl, state and the checkpoint
@@ -36,14 +37,19 @@ pub struct Args {
     json: bool,
 }
 
-pub fn run(args: &Args, _settings: &Settings) -> Result<()> {
+pub fn run(args: &Args, settings: &Settings) -> Result<()> {
     let dataset = Dataset::open(&args.dataset)?;
     let folder = RunFolder::new(&args.out);
-    let config = match (&args.config, args.resume) {
+    let mut config = match (&args.config, args.resume) {
         (_, true) => folder.read_config()?,
         (Some(name), false) => read_config(name)?,
-        (None, false) => bail!("--config is missing: name a file or one of demo, paper"),
+        (None, false) => bail!("--config is missing: name a file or one of demo, paper, clip"),
     };
+    if let Some(pretrained) = &mut config.pretrained {
+        // By its name, or by a path that holds wherever the run is gone on with.
+        let models = ModelsFolder::new(settings.models_dir());
+        pretrained.directory = models.locate(&pretrained.directory.to_string_lossy())?;
+    }
     let options = TrainingOptions {
         resume: args.resume,
         cache: args.cache.clone().unwrap_or_else(|| args.out.join("cache")),
@@ -65,8 +71,9 @@ fn read_config(name: &str) -> Result<TrainingConfig> {
     match name {
         "demo" if !path.exists() => Ok(TrainingConfig::demo()),
         "paper" if !path.exists() => Ok(TrainingConfig::paper()),
+        "clip" if !path.exists() => Ok(TrainingConfig::clip()),
         _ => TrainingConfig::read(path)
-            .context("a built-in configuration is demo or paper; anything else is a file"),
+            .context("a built-in configuration is demo, paper or clip; anything else is a file"),
     }
 }
 

@@ -87,6 +87,31 @@ fn import_skips_and_names_what_it_cannot_use() {
 }
 
 #[test]
+fn an_import_of_nothing_usable_still_tells_a_program_each_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    fs_err::create_dir(dir.join("photos")).unwrap();
+    photo(&dir.join("photos/without-place.png"), 7);
+    fs_err::write(dir.join("photos/empty.jpg"), b"").unwrap();
+    let output = geosurge(dir)
+        .args(["import", "photos", "--out", "d", "--json"])
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    let report = last_json(&String::from_utf8(output.stdout).unwrap());
+    assert_eq!(report["imported"], 0);
+    let reasons: Vec<&str> = report["skipped"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| s["reason"].as_str().unwrap())
+        .collect();
+    assert!(reasons.iter().any(|r| r.starts_with("no-gps")), "{reasons:?}");
+    assert!(reasons.iter().any(|r| r.starts_with("empty-file")), "{reasons:?}");
+    assert!(!dir.join("d/photos.parquet").exists());
+}
+
+#[test]
 fn folders_without_photographs_are_no_dataset() {
     let dir = tempfile::tempdir().unwrap();
     fs_err::create_dir(dir.path().join("empty")).unwrap();

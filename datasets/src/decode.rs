@@ -30,7 +30,7 @@ impl Default for DecodeLimits {
 /// Decodes an image file to upright 8-bit RGB.
 ///
 /// JPEG, PNG, WebP, TIFF, GIF and BMP, told by content, not by name. The EXIF orientation is applied; alpha is dropped, not
-/// blended, as the published models' processors do; 16-bit samples are scaled to 8; greyscale and CMYK become RGB; of an
+/// blended, as the published models' processors do; of 16-bit samples the upper eight bits are taken; greyscale and CMYK become RGB; of an
 /// animation the first frame is taken.
 ///
 /// # Errors
@@ -46,7 +46,27 @@ pub fn decode_image(path: impl AsRef<Path>, limits: &DecodeLimits) -> Result<Rgb
 /// # Errors
 /// As [`decode_image`].
 pub fn decode_bytes(bytes: &[u8], name: impl AsRef<Path>, limits: &DecodeLimits) -> Result<RgbImage> {
-    Ok(decode_upright(bytes, name.as_ref(), limits)?.into_rgb8())
+    Ok(to_rgb8(decode_upright(bytes, name.as_ref(), limits)?))
+}
+
+/// RGB of 8 bits. Of 16 bits the upper eight are taken, as Pillow does with colour (rounding would differ by one for half of
+/// all values). Pillow cuts 16-bit greyscale off at 255 instead, which leaves a white image: that is not followed.
+fn to_rgb8(image: DynamicImage) -> RgbImage {
+    let upper = |sample: u16| (sample >> 8) as u8;
+    let (width, height) = (image.width(), image.height());
+    let samples: Vec<u8> = match &image {
+        DynamicImage::ImageRgb16(pixels) => pixels.as_raw().iter().map(|sample| upper(*sample)).collect(),
+        DynamicImage::ImageRgba16(pixels) => pixels
+            .pixels()
+            .flat_map(|pixel| [pixel[0], pixel[1], pixel[2]].map(upper))
+            .collect(),
+        DynamicImage::ImageLuma16(pixels) => pixels.pixels().flat_map(|pixel| [upper(pixel[0]); 3]).collect(),
+        DynamicImage::ImageLumaA16(pixels) => {
+            pixels.pixels().flat_map(|pixel| [upper(pixel[0]); 3]).collect()
+        }
+        _ => return image.into_rgb8(),
+    };
+    RgbImage::from_raw(width, height, samples).unwrap_or_else(|| image.into_rgb8())
 }
 
 /// Reads a whole file, refusing it unread above `limits.max_bytes`.

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::ImportReport;
+
 /// This crate's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -173,6 +175,15 @@ pub enum Error {
         detail: String,
     },
 
+    /// None of the photos that an import was given can be used.
+    #[error("{detail}")]
+    NothingImported {
+        /// Where was looked, the reasons counted, and the first in full.
+        detail: String,
+        /// Every photo and row with its reason.
+        report: Box<ImportReport>,
+    },
+
     /// The photos cannot be divided into two sides without one group of photos on both.
     #[error("the photos cannot be split: {detail}")]
     Unsplittable {
@@ -215,7 +226,7 @@ impl Error {
             Self::BadRow { .. } => "bad-row",
             Self::BadManifest { .. } => "bad-manifest",
             Self::Duplicate { .. } => "duplicate",
-            Self::NoPhotos { .. } => "no-photos",
+            Self::NoPhotos { .. } | Self::NothingImported { .. } => "no-photos",
             Self::Unsplittable { .. } => "unsplittable",
             Self::Setting { .. } => "bad-setting",
             Self::Geocells(_) => "bad-place",

@@ -23,8 +23,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::published::TowerOrigin;
 use crate::segmentation::{CompactConfig, CompactSegmenter};
-use crate::{Calibration, Error, Model, ModelConfig, ParameterSpec, Parameters, Result};
+use crate::{Calibration, Error, Model, ModelConfig, ParameterSpec, Parameters, Precision, Result};
 
 /// The newest format that this program reads, and the one that it writes.
 pub const FORMAT_VERSION: u32 = 1;
@@ -52,6 +53,9 @@ pub struct Provenance {
     pub git_revision: Option<String>,
     /// Digest of the dataset that it was trained on, if known.
     pub dataset_digest: Option<String>,
+    /// The published tower that training started from; `None` when all weights were drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tower: Option<TowerOrigin>,
     /// Seed of the training.
     pub seed: u64,
     /// What the training measured, by name.
@@ -68,6 +72,7 @@ impl Provenance {
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
             git_revision: None,
             dataset_digest: None,
+            tower: None,
             seed,
             metrics: BTreeMap::new(),
         }
@@ -292,10 +297,19 @@ impl Checkpoint {
     /// # Errors
     /// As [`Parameters::load`].
     pub fn model(&self, device: &Device) -> Result<Model> {
-        Model::new(
+        self.model_in(device, Precision::F32)
+    }
+
+    /// As [`Checkpoint::model`], with the frozen part of the vision tower in another number format.
+    ///
+    /// # Errors
+    /// As [`Parameters::load`].
+    pub fn model_in(&self, device: &Device, precision: Precision) -> Result<Model> {
+        Model::new_in(
             &self.config,
             self.hierarchy.depth(),
             &self.parameters(device)?.freeze(),
+            precision,
         )
     }
 

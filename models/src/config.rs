@@ -111,10 +111,12 @@ pub enum Activation {
     Gelu,
     /// The tanh approximation of `Gelu`.
     GeluTanh,
+    /// `max(x, 0)`.
+    Relu,
 }
 
-const CLIP_MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
-const CLIP_STD: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
+pub(crate) const CLIP_MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
+pub(crate) const CLIP_STD: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
 
 impl ModelConfig {
     /// The published size: CLIP ViT-L/14-336 with three fusion blocks (paper III-B and IV).

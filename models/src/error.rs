@@ -56,6 +56,14 @@ pub enum Error {
         /// What the reader said.
         reason: String,
     },
+    /// A file or directory of a published model that cannot be used.
+    #[error("{}: {reason}", file.display())]
+    Published {
+        /// The file or directory.
+        file: PathBuf,
+        /// What is wrong and what to do.
+        reason: String,
+    },
     /// A parameter asked for by a name that the model does not have.
     #[error("no parameter is named '{0}'")]
     UnknownParameter(String),

@@ -19,16 +19,19 @@ mod model;
 pub mod ops;
 mod parameters;
 mod path_embeddings;
+mod precision;
 mod preprocessing;
+pub mod published;
 mod resample;
 pub mod segmentation;
 mod vision;
 mod visual;
+mod weights;
 
 pub use calibration::Calibration;
 pub use checkpoint::{Checkpoint, CheckpointContents, Checksums, FORMAT_VERSION, Provenance};
 pub use config::{Activation, FusionConfig, ModelConfig, Palette, Stream, VisionConfig};
-pub use encoder::{Encoded, Encoder, SegmenterChoice, Timings};
+pub use encoder::{Crops, Encoded, Encoder, SegmenterChoice, Timings};
 pub use error::{Error, Result};
 pub use fusion::SemanticFusion;
 pub use geographic::GeographicEmbeddings;
@@ -36,12 +39,16 @@ pub use labels::{CLASSES, Labels, UNLABELLED};
 pub use model::Model;
 pub use parameters::{Init, ParameterSpec, Parameters};
 pub use path_embeddings::{PathEmbeddings, PathLevel};
+pub use precision::Precision;
 pub use preprocessing::Preprocessor;
+pub use published::{PublishedTower, TowerOrigin};
 pub use segmentation::{
     BlockTargets, CompactConfig, CompactInput, CompactSegmenter, NoSegmenter, Precomputed, Segmenter, View,
+    open_published, published_layout,
 };
 pub use vision::VisionTower;
 pub use visual::VisualEncoder;
+pub use weights::PublishedWeights;
 
 /// Where tensors live; candle's type, so that other rooms need not name candle.
 pub use candle_core::Device;

@@ -3,7 +3,7 @@
 use crate::config::ModelConfig;
 use crate::geographic::GeographicEmbeddings;
 use crate::visual::VisualEncoder;
-use crate::{ParameterSpec, Parameters, Result};
+use crate::{ParameterSpec, Parameters, Precision, Result};
 
 /// A model: photos and geocells become vectors of one space.
 #[derive(Clone, Debug)]
@@ -35,10 +35,23 @@ impl Model {
     /// # Errors
     /// When the configuration is not usable, or a parameter is missing.
     pub fn new(config: &ModelConfig, levels: usize, parameters: &Parameters) -> Result<Self> {
+        Self::new_in(config, levels, parameters, Precision::F32)
+    }
+
+    /// As [`Model::new`], with the frozen part of the vision tower in another number format.
+    ///
+    /// # Errors
+    /// As [`Model::new`].
+    pub fn new_in(
+        config: &ModelConfig,
+        levels: usize,
+        parameters: &Parameters,
+        precision: Precision,
+    ) -> Result<Self> {
         config.validate()?;
         Ok(Self {
             config: config.clone(),
-            visual: VisualEncoder::new(config, parameters)?,
+            visual: VisualEncoder::new_in(config, parameters, precision)?,
             geographic: GeographicEmbeddings::new(parameters, levels)?,
         })
     }

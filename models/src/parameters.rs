@@ -6,12 +6,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use candle_core::safetensors::BufferedSafetensors;
+use candle_core::safetensors::MmapedSafetensors;
 use candle_core::{DType, Device, Tensor, Var};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::{Error, Result};
+use crate::{Error, Precision, Result};
 
 /// The distribution that a parameter's first values are drawn from.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -121,7 +121,7 @@ struct Parameter {
     var: Var,
 }
 
-/// All parameters of a network, ordered by name, all f32.
+/// All parameters of a network, ordered by name, all f32 unless [`Parameters::frozen_in`] made them.
 ///
 /// A clone shares the values.
 #[derive(Clone, Debug)]
@@ -139,6 +139,28 @@ impl Parameters {
     pub fn initialise(specs: Vec<ParameterSpec>, seed: u64, device: &Device) -> Result<Self> {
         Self::build(specs, device, |spec| {
             Ok(Tensor::from_vec(draw(spec, seed), spec.shape.as_slice(), device)?)
+        })
+    }
+
+    /// As [`Parameters::initialise`], but takes the values that `given` knows, such as those of published weights.
+    ///
+    /// # Errors
+    /// As [`Parameters::initialise`], those of `given`, and [`Error::Config`] for values of another shape.
+    pub fn initialise_from(
+        specs: Vec<ParameterSpec>,
+        seed: u64,
+        device: &Device,
+        given: impl Fn(&ParameterSpec) -> Result<Option<Tensor>>,
+    ) -> Result<Self> {
+        Self::build(specs, device, |spec| match given(spec)? {
+            Some(tensor) if tensor.dims() == spec.shape => Ok(tensor),
+            Some(tensor) => Err(Error::Config(format!(
+                "parameter '{}' has shape {:?} where the values given have {:?}",
+                spec.name,
+                spec.shape,
+                tensor.dims()
+            ))),
+            None => Ok(Tensor::from_vec(draw(spec, seed), spec.shape.as_slice(), device)?),
         })
     }
 
@@ -194,6 +216,15 @@ impl Parameters {
         specs.iter().try_for_each(|spec| file.check(spec))
     }
 
+    /// Parameters whose values come from elsewhere, none of them trained.
+    pub(crate) fn frozen(
+        specs: Vec<ParameterSpec>,
+        device: &Device,
+        value: impl FnMut(&ParameterSpec) -> Result<Tensor>,
+    ) -> Result<Self> {
+        Ok(Self::build(specs, device, value)?.freeze())
+    }
+
     fn build(
         specs: Vec<ParameterSpec>,
         device: &Device,
@@ -246,6 +277,29 @@ impl Parameters {
             parameter.spec.trainable = false;
         }
         self
+    }
+
+    /// The frozen parameters whose name `wanted` accepts, in another number format and none of them shared.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] when the device has no room.
+    pub fn frozen_in(&self, precision: Precision, wanted: impl Fn(&str) -> bool) -> Result<Self> {
+        let mut by_name = BTreeMap::new();
+        for (name, parameter) in &self.by_name {
+            if parameter.spec.trainable || !wanted(name) {
+                continue;
+            }
+            let tensor = parameter.var.as_detached_tensor().to_dtype(precision.dtype())?;
+            let parameter = Parameter {
+                spec: parameter.spec.clone(),
+                var: Var::from_tensor(&tensor)?,
+            };
+            by_name.insert(name.clone(), parameter);
+        }
+        Ok(Self {
+            by_name,
+            device: self.device.clone(),
+        })
     }
 
     /// The same values in f64, each a variable of its own: what gradients are checked with.
@@ -306,17 +360,19 @@ impl Parameters {
     }
 }
 
-/// A safetensors file in memory, with the shapes of its tensors.
+/// A safetensors file, mapped, with the shapes of its tensors.
 struct WeightsFile<'a> {
     path: &'a Path,
-    tensors: BufferedSafetensors,
+    tensors: MmapedSafetensors,
     shapes: BTreeMap<String, Vec<usize>>,
 }
 
 impl<'a> WeightsFile<'a> {
     fn open(path: &'a Path) -> Result<Self> {
-        let bytes = fs_err::read(path)?;
-        let tensors = BufferedSafetensors::new(bytes).map_err(|error| Error::Weights {
+        // For an error that names the file.
+        fs_err::File::open(path)?;
+        // SAFETY: the map is read-only; weights are written by rename, never in place, so a file does not change below us.
+        let tensors = unsafe { MmapedSafetensors::new(path) }.map_err(|error| Error::Weights {
             file: path.to_owned(),
             reason: error.to_string(),
         })?;

@@ -72,17 +72,8 @@ impl Preprocessor {
         if map.dimensions() == (self.side, self.side) {
             return Ok(map.clone());
         }
-        let (left, top) = ((width - self.side) / 2, (height - self.side) / 2);
-        let nearest = |position: u32, from: u32, to: u32| {
-            let centre = (f64::from(position) + 0.5) * f64::from(from) / f64::from(to);
-            (centre as u32).min(from - 1)
-        };
-        Ok(GrayImage::from_fn(self.side, self.side, |x, y| {
-            *map.get_pixel(
-                nearest(x + left, map.width(), width),
-                nearest(y + top, map.height(), height),
-            )
-        }))
+        let corner = ((width - self.side) / 2, (height - self.side) / 2);
+        Ok(self.cut_labels(map, (width, height), corner))
     }
 
     /// Ten views of a photo: the four corners and the centre of the photo at 8/7 of the model's size, and their mirror
@@ -91,23 +82,55 @@ impl Preprocessor {
     /// # Errors
     /// [`Error::Image`] for a photo without pixels.
     pub fn ten_crop(&self, photo: &RgbImage) -> Result<Vec<RgbImage>> {
-        let (width, height) = self.resized(photo.dimensions(), self.side.div_ceil(7) * 8)?;
-        let resized = resample(photo, (width, height), 0..width, 0..height);
+        let size = self.resized(photo.dimensions(), self.ten_crop_edge())?;
+        // Each view by itself: of a very wide photo, only what is used is resized.
+        let views = self
+            .ten_crop_corners(size)
+            .map(|(left, top)| resample(photo, size, left..left + self.side, top..top + self.side));
+        Ok(with_mirrored(&views))
+    }
+
+    /// The same ten views of a map of class ids, each pixel from the nearest one.
+    ///
+    /// # Errors
+    /// [`Error::Image`] for a map without pixels.
+    pub fn ten_crop_labels(&self, map: &GrayImage) -> Result<Vec<GrayImage>> {
+        let size = self.resized(map.dimensions(), self.ten_crop_edge())?;
+        let views = self
+            .ten_crop_corners(size)
+            .map(|corner| self.cut_labels(map, size, corner));
+        Ok(with_mirrored(&views))
+    }
+
+    /// The shorter edge that ten views are cut from: 256 for 224, 384 for 336.
+    fn ten_crop_edge(&self) -> u32 {
+        self.side.div_ceil(7) * 8
+    }
+
+    /// Top left, top right, bottom left, bottom right, centre, each as left and top edge.
+    fn ten_crop_corners(&self, (width, height): (u32, u32)) -> [(u32, u32); 5] {
         let (right, bottom) = (width - self.side, height - self.side);
-        let corners = [
+        [
             (0, 0),
             (right, 0),
             (0, bottom),
             (right, bottom),
-            (right / 2, bottom / 2),
-        ];
-        let mut views: Vec<_> = corners
-            .iter()
-            .map(|&(left, top)| cut(&resized, left, top, self.side))
-            .collect();
-        let mirrored: Vec<_> = views.iter().map(image::imageops::flip_horizontal).collect();
-        views.extend(mirrored);
-        Ok(views)
+            (half_to_even(right), half_to_even(bottom)),
+        ]
+    }
+
+    /// The square of a map at `corner` of its size `(width, height)` once resized.
+    fn cut_labels(&self, map: &GrayImage, (width, height): (u32, u32), (left, top): (u32, u32)) -> GrayImage {
+        let nearest = |position: u32, from: u32, to: u32| {
+            let centre = (f64::from(position) + 0.5) * f64::from(from) / f64::from(to);
+            (centre as u32).min(from - 1)
+        };
+        GrayImage::from_fn(self.side, self.side, |x, y| {
+            *map.get_pixel(
+                nearest(x + left, map.width(), width),
+                nearest(y + top, map.height(), height),
+            )
+        })
     }
 
     /// Crops to normalised pixels `[batch, 3, side, side]`.
@@ -177,8 +200,19 @@ impl Preprocessor {
     }
 }
 
-fn cut(image: &RgbImage, left: u32, top: u32, side: u32) -> RgbImage {
-    image::imageops::crop_imm(image, left, top, side, side).to_image()
+/// Half of a margin, rounded as torchvision's centre crop rounds it.
+fn half_to_even(margin: u32) -> u32 {
+    let half = margin / 2;
+    half + u32::from(margin % 2 == 1 && half % 2 == 1)
+}
+
+/// The views, and then their mirror images.
+fn with_mirrored<P>(views: &[image::ImageBuffer<P, Vec<u8>>]) -> Vec<image::ImageBuffer<P, Vec<u8>>>
+where
+    P: image::Pixel<Subpixel = u8> + 'static,
+{
+    let mirrored = views.iter().map(image::imageops::flip_horizontal);
+    views.iter().cloned().chain(mirrored).collect()
 }
 
 #[cfg(test)]
@@ -219,6 +253,36 @@ mod tests {
         assert!(views.iter().all(|view| view.dimensions() == (64, 64)));
         assert_eq!(image::imageops::flip_horizontal(&views[3]), views[8]);
         assert_ne!(views[0], views[1]);
+    }
+
+    #[test]
+    fn ten_views_of_a_map_lie_where_the_photos_do() {
+        let band = |x: u32| (x / 40) as u8;
+        let photo = RgbImage::from_fn(400, 230, |x, _| image::Rgb([band(x) * 25; 3]));
+        let map = GrayImage::from_fn(400, 230, |x, _| image::Luma([band(x)]));
+        let views = preprocessor().ten_crop(&photo).unwrap();
+        let maps = preprocessor().ten_crop_labels(&map).unwrap();
+        assert_eq!((views.len(), maps.len()), (10, 10));
+        for (view, map) in views.iter().zip(&maps) {
+            let pure = view
+                .pixels()
+                .zip(map.pixels())
+                .filter(|(colour, _)| colour[0] % 25 == 0);
+            let (mut same, mut all) = (0, 0);
+            for (colour, label) in pure {
+                all += 1;
+                same += u32::from(colour[0] / 25 == label[0]);
+            }
+            assert!(all > 2000 && same == all, "{same} of {all}");
+        }
+    }
+
+    #[test]
+    fn the_centre_lies_where_torchvision_has_it() {
+        let centre = |width, height| preprocessor().ten_crop_corners((width, height))[4];
+        // Margins of 16, 17 and 19 pixels: 8, 8.5 and 9.5, halves to even.
+        assert_eq!(centre(80, 81), (8, 8));
+        assert_eq!(centre(83, 80), (10, 8));
     }
 
     #[test]

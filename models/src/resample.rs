@@ -1,4 +1,5 @@
-//! Bicubic resampling of photos, byte for byte as Pillow does it, which CLIP's reference preprocessing is defined by.
+//! Resampling of photos, byte for byte as Pillow does it, which the reference preprocessing of CLIP (bicubic) and of the
+//! published segmenters (bilinear) is defined by.
 //!
 //! General resizers come within a byte or two of it and differ by more where a pass overshoots; the details that decide are
 //! the order (across, then down), rounding to u8 in between, and weights of 22 fractional bits.
@@ -10,15 +11,33 @@ use image::RgbImage;
 const FRACTION: u32 = 22;
 const CHANNELS: usize = 3;
 
-/// The part `columns` x `rows` of the photo resized to `width` x `height`.
+/// The weights that neighbouring pixels have, antialiased when a photo shrinks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Filter {
+    Bilinear,
+    Bicubic,
+}
+
+/// The part `columns` x `rows` of the photo resized to `width` x `height`, bicubically.
 pub(crate) fn resample(
+    photo: &RgbImage,
+    size: (u32, u32),
+    columns: Range<u32>,
+    rows: Range<u32>,
+) -> RgbImage {
+    resample_with(photo, size, columns, rows, Filter::Bicubic)
+}
+
+/// The part `columns` x `rows` of the photo resized to `width` x `height`.
+pub(crate) fn resample_with(
     photo: &RgbImage,
     (width, height): (u32, u32),
     columns: Range<u32>,
     rows: Range<u32>,
+    filter: Filter,
 ) -> RgbImage {
-    let across = Weights::new(photo.width(), width, columns.clone());
-    let down = Weights::new(photo.height(), height, rows.clone());
+    let across = Weights::new(photo.width(), width, columns.clone(), filter);
+    let down = Weights::new(photo.height(), height, rows.clone(), filter);
     // Only the input rows that the second pass will read.
     let first = down.taps.first().map_or(0, |taps| taps.start);
     let last = down.taps.last().map_or(0, |taps| taps.start + taps.weights.len());
@@ -68,18 +87,18 @@ struct Taps {
 }
 
 impl Weights {
-    fn new(from: u32, to: u32, wanted: Range<u32>) -> Self {
+    fn new(from: u32, to: u32, wanted: Range<u32>, filter: Filter) -> Self {
         let scale = f64::from(from) / f64::from(to);
         // Shrinking widens the kernel: that is the antialiasing.
         let stretch = scale.max(1.0);
-        let reach = 2.0 * stretch;
+        let reach = filter.reach() * stretch;
         let taps = wanted
             .map(|position| {
                 let centre = (f64::from(position) + 0.5) * scale;
                 let start = (centre - reach + 0.5).max(0.0) as usize;
                 let end = ((centre + reach + 0.5) as usize).min(from as usize);
                 let exact: Vec<f64> = (start..end)
-                    .map(|input| cubic((input as f64 - centre + 0.5) / stretch))
+                    .map(|input| filter.weight((input as f64 - centre + 0.5) / stretch))
                     .collect();
                 let total: f64 = exact.iter().sum();
                 let unit = f64::from(1_u32 << FRACTION);
@@ -93,6 +112,23 @@ impl Weights {
             })
             .collect();
         Self { taps }
+    }
+}
+
+impl Filter {
+    /// Distance beyond which pixels have no weight.
+    fn reach(self) -> f64 {
+        match self {
+            Self::Bilinear => 1.0,
+            Self::Bicubic => 2.0,
+        }
+    }
+
+    fn weight(self, x: f64) -> f64 {
+        match self {
+            Self::Bilinear => (1.0 - x.abs()).max(0.0),
+            Self::Bicubic => cubic(x),
+        }
     }
 }
 

@@ -1,10 +1,10 @@
 //! The CLIP vision tower, up to its last block: no final norm, no projection.
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 use crate::config::{ModelConfig, VisionConfig};
 use crate::ops::{LayerNorm, Mlp, MlpNames, PhotoTokens, SelfAttention};
-use crate::{ParameterSpec, Parameters, Result};
+use crate::{ParameterSpec, Parameters, Precision, Result};
 
 /// A ViT with the tensor names of the published CLIP files (`vision_model.…`), so that their weights load.
 ///
@@ -16,6 +16,8 @@ pub struct VisionTower {
     norm: LayerNorm,
     blocks: Vec<Block>,
     trainable_blocks: usize,
+    /// Of the stem and the frozen blocks.
+    precision: Precision,
 }
 
 #[derive(Clone, Debug)]
@@ -56,14 +58,38 @@ impl VisionTower {
     /// # Errors
     /// When one is missing.
     pub fn new(config: &ModelConfig, parameters: &Parameters) -> Result<Self> {
+        Self::new_in(config, parameters, Precision::F32)
+    }
+
+    /// As [`VisionTower::new`], with the stem and the frozen blocks in another number format. Tokens that leave them
+    /// are f32 again. A tower whose stem is trained is f32 throughout.
+    ///
+    /// # Errors
+    /// As [`VisionTower::new`].
+    pub fn new_in(config: &ModelConfig, parameters: &Parameters, precision: Precision) -> Result<Self> {
         let vision = &config.vision;
+        let precision = if config.trains_whole_tower() {
+            Precision::F32
+        } else {
+            precision
+        };
+        let narrow = match precision {
+            Precision::F32 => None,
+            half => Some(parameters.frozen_in(half, |name| name.starts_with("vision_model."))?),
+        };
+        let frozen = narrow.as_ref().unwrap_or(parameters);
+        let first_trained = vision.layers - vision.trainable_blocks;
         Ok(Self {
-            tokens: PhotoTokens::new(parameters, EMBEDDINGS)?,
-            norm: LayerNorm::new(parameters, FIRST_NORM, vision.layer_norm_epsilon)?,
+            tokens: PhotoTokens::new(frozen, EMBEDDINGS)?,
+            norm: LayerNorm::new(frozen, FIRST_NORM, vision.layer_norm_epsilon)?,
             blocks: (0..vision.layers)
-                .map(|layer| Block::new(layer, vision, parameters))
+                .map(|layer| {
+                    let held = if layer < first_trained { frozen } else { parameters };
+                    Block::new(layer, vision, held)
+                })
                 .collect::<Result<_>>()?,
             trainable_blocks: vision.trainable_blocks,
+            precision,
         })
     }
 
@@ -81,10 +107,10 @@ impl VisionTower {
     /// As [`VisionTower::forward`].
     pub fn trunk(&self, pixels: &Tensor) -> Result<Tensor> {
         let frozen = self.blocks.len() - self.trainable_blocks;
-        let tokens = self.norm.forward(&self.tokens.forward(pixels)?)?;
-        self.blocks[..frozen]
+        let tokens = self.blocks[..frozen]
             .iter()
-            .try_fold(tokens, |tokens, block| block.forward(&tokens))
+            .try_fold(self.stem(pixels)?, |tokens, block| block.forward(&tokens))?;
+        self.widen(tokens)
     }
 
     /// The trained blocks: the trunk's tokens to the tower's tokens.
@@ -103,12 +129,35 @@ impl VisionTower {
     /// # Errors
     /// As [`VisionTower::forward`].
     pub fn hidden_states(&self, pixels: &Tensor) -> Result<Vec<Tensor>> {
-        let mut states = vec![self.norm.forward(&self.tokens.forward(pixels)?)?];
-        for block in &self.blocks {
-            let next = block.forward(&states[states.len() - 1])?;
-            states.push(next);
+        let frozen = self.blocks.len() - self.trainable_blocks;
+        let mut tokens = self.stem(pixels)?;
+        let mut states = vec![self.widen(tokens.clone())?];
+        for (index, block) in self.blocks.iter().enumerate() {
+            if index == frozen {
+                tokens = self.widen(tokens)?;
+            }
+            tokens = block.forward(&tokens)?;
+            states.push(self.widen(tokens.clone())?);
         }
         Ok(states)
+    }
+
+    /// Pixels to normed tokens, in the frozen part's number format.
+    fn stem(&self, pixels: &Tensor) -> Result<Tensor> {
+        let tokens = if self.precision == Precision::F32 {
+            self.tokens.forward(pixels)?
+        } else {
+            self.tokens.forward(&pixels.to_dtype(self.precision.dtype())?)?
+        };
+        self.norm.forward(&tokens)
+    }
+
+    /// Tokens of the frozen part as the rest takes them.
+    fn widen(&self, tokens: Tensor) -> Result<Tensor> {
+        Ok(match self.precision {
+            Precision::F32 => tokens,
+            _ => tokens.to_dtype(DType::F32)?,
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use crate::fusion::SemanticFusion;
 use crate::labels::Labels;
 use crate::ops::{LayerNorm, Linear, unit_rows};
 use crate::vision::VisionTower;
-use crate::{ParameterSpec, Parameters, Result};
+use crate::{ParameterSpec, Parameters, Precision, Result};
 
 /// Tower, fusion, and the head: the fused CLS token, normed, projected, scaled to length 1.
 #[derive(Clone, Debug)]
@@ -37,8 +37,16 @@ impl VisualEncoder {
     /// # Errors
     /// When one is missing.
     pub fn new(config: &ModelConfig, parameters: &Parameters) -> Result<Self> {
+        Self::new_in(config, parameters, Precision::F32)
+    }
+
+    /// As [`VisualEncoder::new`], with the tower's frozen part in another number format.
+    ///
+    /// # Errors
+    /// As [`VisualEncoder::new`].
+    pub fn new_in(config: &ModelConfig, parameters: &Parameters, precision: Precision) -> Result<Self> {
         Ok(Self {
-            tower: VisionTower::new(config, parameters)?,
+            tower: VisionTower::new_in(config, parameters, precision)?,
             fusion: SemanticFusion::new(config, parameters)?,
             norm: LayerNorm::new(parameters, "visual.norm", config.vision.layer_norm_epsilon)?,
             projection: Linear::new(parameters, "visual.projection")?,

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use geocells::{Hierarchy, LatLng, PartitionConfig};
 use geosurge_models::{
-    Calibration, Checkpoint, CheckpointContents, CompactConfig, CompactSegmenter, Device, Encoder, Error,
-    Model, ModelConfig, Parameters, PathEmbeddings, Precomputed, Provenance, SegmenterChoice,
+    Calibration, Checkpoint, CheckpointContents, CompactConfig, CompactSegmenter, Crops, Device, Encoder,
+    Error, Model, ModelConfig, Parameters, PathEmbeddings, Precomputed, Provenance, SegmenterChoice,
 };
 use image::{GrayImage, Luma, Rgb, RgbImage};
 
@@ -128,6 +128,75 @@ fn a_checkpoint_survives_and_its_encoder_answers() {
     }
     assert!(encoder.encode(&[]).unwrap().is_empty());
     assert!(encoder.encode(&[RgbImage::new(0, 4)]).is_err());
+}
+
+#[test]
+fn ten_crops_are_the_mean_of_ten_single_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("checkpoint");
+    let hierarchy = hierarchy();
+    let checkpoint = write(&place, &parameters(&hierarchy), &hierarchy).unwrap();
+    for segmenter in [SegmenterChoice::Own, SegmenterChoice::None] {
+        let encoder = Encoder::open(&checkpoint, &Device::Cpu, segmenter).unwrap();
+        let ten = encoder.encode_crops(&photos(), Crops::Ten).unwrap();
+        assert_eq!(ten.len(), 3);
+        for (photo, ten) in photos().iter().zip(&ten) {
+            // Each view has the model's size, so that encoding it alone crops nothing further.
+            let views = encoder.preprocessor().ten_crop(photo).unwrap();
+            let mut mean = vec![0.0; encoder.dimension()];
+            let mut centre = None;
+            for (index, view) in views.iter().enumerate() {
+                let single = encoder.encode(std::slice::from_ref(view)).unwrap().remove(0);
+                mean.iter_mut()
+                    .zip(&single.embedding)
+                    .for_each(|(sum, x)| *sum += x / 10.0);
+                if index == 4 {
+                    centre = single.segmentation;
+                }
+            }
+            let length = mean.iter().map(|x: &f32| x * x).sum::<f32>().sqrt();
+            for (by_hand, found) in mean.iter().zip(&ten.embedding) {
+                assert!(
+                    (by_hand / length - found).abs() < 1e-5,
+                    "{mean:?} {:?}",
+                    ten.embedding
+                );
+            }
+            assert_eq!(ten.segmentation, centre);
+        }
+        let one = encoder.encode(&photos()).unwrap();
+        assert_ne!(one[0].embedding, ten[0].embedding);
+    }
+    // Maps of the whole photo are cut as the photo is.
+    let map =
+        |photo: &RgbImage| GrayImage::from_fn(photo.width(), photo.height(), |x, _| Luma([(x / 3) as u8]));
+    let mut known = Precomputed::new();
+    for photo in photos() {
+        known.insert(&photo, map(&photo)).unwrap();
+    }
+    let choice = SegmenterChoice::Custom(std::sync::Arc::new(known));
+    let encoder = Encoder::open(&checkpoint, &Device::Cpu, choice).unwrap();
+    let ten = encoder
+        .encode_crops(&photos()[..1], Crops::Ten)
+        .unwrap()
+        .remove(0);
+    let views = encoder.preprocessor().ten_crop(&photos()[0]).unwrap();
+    let maps = encoder
+        .preprocessor()
+        .ten_crop_labels(&map(&photos()[0]))
+        .unwrap();
+    assert_eq!(ten.segmentation.as_ref(), Some(&maps[4]));
+    let maps: Vec<_> = maps.into_iter().map(Some).collect();
+    let mut mean = vec![0.0; encoder.dimension()];
+    for single in encoder.encode_with_maps(&views, &maps).unwrap() {
+        mean.iter_mut()
+            .zip(&single.embedding)
+            .for_each(|(sum, x)| *sum += x);
+    }
+    let length = mean.iter().map(|x: &f32| x * x).sum::<f32>().sqrt();
+    for (by_hand, found) in mean.iter().zip(&ten.embedding) {
+        assert!((by_hand / length - found).abs() < 1e-5);
+    }
 }
 
 #[test]

@@ -18,6 +18,7 @@ pub fn to_geojson(prediction: &Prediction) -> Value {
             "kind": "place",
             "id": prediction.id,
             "release": prediction.release,
+            "name": prediction.place.as_ref().map(ToString::to_string),
             "confidence": prediction.confidence,
             "within": prediction.within,
             "cannot_tell": prediction.cannot_tell,

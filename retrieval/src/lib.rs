@@ -29,10 +29,14 @@ pub use geojson::{cell_polygon, to_geojson};
 pub use inference::{Answer, InferenceOptions};
 pub use localizer::{Localizer, OpenOptions, SEGMENTER};
 pub use model::geographic_of;
+/// How many views of a photo are encoded; the networks' own type.
+pub use models::Crops;
+pub use places::{ATTRIBUTION, PlaceName};
 pub use posterior::{Posterior, Within};
 pub use prediction::{
     Candidate, ClassShare, CredibleRegion, LevelAnswer, LevelMatch, Prediction, Reference, RegionCell,
     Scoring, Timings,
 };
 pub use query::{EncodedPhoto, LocalizeOptions, Photo};
+pub use record::place_record;
 pub use searcher::{EMBEDDING, PATH, SearchModel, Searcher};

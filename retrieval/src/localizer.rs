@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use candle_core::Device;
 use chrono::Utc;
 use image::RgbImage;
-use models::{Encoder, SegmenterChoice};
+use models::{Crops, Encoder, SegmenterChoice};
+
+use places::PlaceNamer;
 use storage::{Catalog, Release, ReleaseId, ReleaseStatus, VectorStore};
 use uuid::Uuid;
 
@@ -77,6 +79,8 @@ impl Localizer {
         let places = gallery_sample(&release.id, catalog.as_ref()).await?;
         let checkpoint = options.checkpoints.of_release(&release).await?;
         let (recorded, options) = (release.clone(), options.clone());
+        // Names take a moment to load: meanwhile the checkpoint is opened.
+        drop(tokio::task::spawn_blocking(PlaceNamer::shared));
         let load = move || {
             let geographic = geographic_of(&checkpoint)?;
             let mut model =
@@ -123,9 +127,18 @@ impl Localizer {
     /// # Errors
     /// Those of the encoder.
     pub fn encode<P: Borrow<Photo>>(&self, photos: &[P]) -> Result<Vec<EncodedPhoto>> {
+        self.encode_crops(photos, Crops::One)
+    }
+
+    /// As [`Localizer::encode`] with so many views of each photo.
+    ///
+    /// # Errors
+    /// Those of the encoder.
+    pub fn encode_crops<P: Borrow<Photo>>(&self, photos: &[P], crops: Crops) -> Result<Vec<EncodedPhoto>> {
         encode(
             &self.encoder,
             photos.iter().map(|photo| photo.borrow().clone()).collect(),
+            crops,
         )
     }
 
@@ -169,6 +182,7 @@ impl Localizer {
                 id: Uuid::now_v7(),
                 release: self.release.id.clone(),
                 created_at: Utc::now(),
+                place: PlaceNamer::shared().name(answer.location),
                 location: answer.location,
                 confidence: answer.confidence,
                 within: answer.within,
@@ -193,8 +207,8 @@ impl Localizer {
     /// # Errors
     /// As [`Localizer::encode`] and [`Localizer::answer`].
     pub async fn localize(&self, photos: Vec<Photo>, options: &LocalizeOptions) -> Result<Vec<Prediction>> {
-        let encoder = Arc::clone(&self.encoder);
-        let encoded = tokio::task::spawn_blocking(move || encode(&encoder, photos));
+        let (encoder, crops) = (Arc::clone(&self.encoder), options.crops);
+        let encoded = tokio::task::spawn_blocking(move || encode(&encoder, photos, crops));
         let encoded = encoded.await.map_err(|_| Error::Interrupted)??;
         self.answer(encoded, options).await
     }
@@ -230,12 +244,12 @@ async fn gallery_sample(release: &ReleaseId, catalog: &dyn Catalog) -> Result<Ve
 const PAGE: usize = 10_000;
 const MOST_SAMPLED: usize = 200_000;
 
-fn encode(encoder: &Encoder, photos: Vec<Photo>) -> Result<Vec<EncodedPhoto>> {
+fn encode(encoder: &Encoder, photos: Vec<Photo>, crops: Crops) -> Result<Vec<EncodedPhoto>> {
     let (images, decodes): (Vec<RgbImage>, Vec<Duration>) = photos
         .into_iter()
         .map(|photo| (photo.image, photo.decode))
         .unzip();
-    let encoded = encoder.encode(&images)?;
+    let encoded = encoder.encode_crops(&images, crops)?;
     let photos = encoded.len() as u32;
     Ok(encoded
         .into_iter()

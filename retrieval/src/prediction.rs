@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use geocells::{GeocellId, LatLng};
+use places::PlaceName;
 use serde::{Deserialize, Serialize};
 use storage::ReleaseId;
 use uuid::Uuid;
@@ -21,6 +22,8 @@ pub struct Prediction {
     pub release: ReleaseId,
     /// When it was answered.
     pub created_at: DateTime<Utc>,
+    /// What people call the place; `None` at sea.
+    pub place: Option<PlaceName>,
     /// The place: the location of the answer's finest geocell, in degrees.
     pub location: LatLng,
     /// Probability that the true place lies in the answer's finest geocell.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use image::{GrayImage, RgbImage};
+use models::Crops;
 
 use crate::Result;
 use crate::inference::InferenceOptions;
@@ -35,6 +36,9 @@ pub struct LocalizeOptions {
     pub references: usize,
     /// Winning cells that reference images may come from, at most.
     pub reference_cells: usize,
+    /// Views of a photo that are encoded and averaged. Of [`crate::Localizer::localize`]; who encodes and answers in two steps
+    /// says it to [`crate::Localizer::encode_crops`].
+    pub crops: Crops,
 }
 
 impl Default for LocalizeOptions {
@@ -43,6 +47,7 @@ impl Default for LocalizeOptions {
             inference: InferenceOptions::default(),
             references: 8,
             reference_cells: 16,
+            crops: Crops::One,
         }
     }
 }

@@ -2,7 +2,26 @@
 
 use std::collections::BTreeMap;
 
+use geocells::LatLng;
+use places::{PlaceName, PlaceNamer};
+
 use crate::prediction::{Prediction, Timings};
+
+/// What people call a place, as the catalog keeps it; `None` at sea.
+#[must_use]
+pub fn place_record(location: LatLng) -> Option<storage::PlaceName> {
+    PlaceNamer::shared().name(location).as_ref().map(to_record)
+}
+
+fn to_record(name: &PlaceName) -> storage::PlaceName {
+    storage::PlaceName {
+        continent: name.continent.clone(),
+        country_code: name.country_code.clone(),
+        country: name.country.clone(),
+        region: name.region.clone(),
+        locality: name.locality.clone(),
+    }
+}
 
 impl Timings {
     /// Milliseconds by stage.
@@ -40,7 +59,7 @@ impl Prediction {
             photo_sha256,
             file_name,
             location: self.location,
-            place: None,
+            place: self.place.as_ref().map(to_record),
             confidence: self.confidence,
             within: self.within.0,
             entropy: self.entropy,

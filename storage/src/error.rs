@@ -69,6 +69,20 @@ pub enum Error {
         /// What was found.
         reason: String,
     },
+    /// The store takes no writes now.
+    #[error("{store} is read-only: connect to the primary server, or end its recovery or maintenance")]
+    ReadOnly {
+        /// The store.
+        store: String,
+    },
+    /// The store does not let this user do that.
+    #[error("{store} denies access: {reason}")]
+    Denied {
+        /// The store.
+        store: String,
+        /// What was denied, and what to do.
+        reason: String,
+    },
     /// The disk is full.
     #[error("no space is left on the disk of {}: free some space and repeat the command", path.display())]
     DiskFull {
@@ -123,7 +137,10 @@ impl Error {
 
     /// True where the same request may succeed later without anyone changing it.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Error::Locked { .. } | Error::Held { .. } | Error::Unavailable(_))
+        matches!(
+            self,
+            Error::Locked { .. } | Error::Held { .. } | Error::Unavailable(_)
+        )
     }
 
     /// True for [`Error::NotFound`].

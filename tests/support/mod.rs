@@ -38,6 +38,13 @@ pub fn last_json(text: &str) -> Value {
     serde_json::from_str(text.lines().last().unwrap_or_default()).unwrap_or_else(|e| panic!("{e} in {text}"))
 }
 
+/// Every line of an output as JSON.
+pub fn lines_of(text: &str) -> Vec<Value> {
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e} in {line}")))
+        .collect()
+}
+
 fn describe(output: &Output) -> String {
     format!(
         "{}\nstdout: {}\nstderr: {}",

@@ -79,6 +79,8 @@ fn main() -> Anything {
         &EvaluationOptions {
             photos: Some(held_out),
             device: Device::Cpu,
+            crops: models::Crops::One,
+            segmenter: models::SegmenterChoice::Own,
         },
         &show,
         &cancel,

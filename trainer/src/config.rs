@@ -1,10 +1,10 @@
-//! Everything that a training run can be told, as TOML (`trainer/configs/` has the two presets, documented).
+//! Everything that a training run can be told, as TOML (`trainer/configs/` has the presets, documented).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use datasets::SplitConfig;
 use geocells::PartitionConfig;
-use models::ModelConfig;
+use models::{ModelConfig, Precision};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -46,8 +46,22 @@ pub struct TrainingConfig {
     /// The geocells.
     #[serde(default)]
     pub partition: PartitionConfig,
-    /// The networks.
+    /// Published weights that the vision tower starts from; without, every weight is drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pretrained: Option<PretrainedConfig>,
+    /// The networks. With `pretrained`, shape and normalisation of the tower must be the published ones.
     pub model: ModelConfig,
+}
+
+/// A published CLIP vision tower to start from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PretrainedConfig {
+    /// Folder with `config.json`, `preprocessor_config.json` and the weights, in Hugging Face layout.
+    pub directory: PathBuf,
+    /// Number format of the tower's frozen part: half of f32's memory, and faster on a GPU. The checkpoint keeps f32.
+    #[serde(default)]
+    pub precision: Precision,
 }
 
 /// When a run ends: at the first of its limits.
@@ -207,6 +221,7 @@ fn default_patience() -> u32 {
 
 const DEMO: &str = include_str!("../configs/demo.toml");
 const PAPER: &str = include_str!("../configs/paper.toml");
+const CLIP: &str = include_str!("../configs/clip.toml");
 
 impl TrainingConfig {
     /// The demo: a small model that two cores train on the procedural planet in under two minutes (`configs/demo.toml`).
@@ -217,6 +232,11 @@ impl TrainingConfig {
     /// The paper's (III-C and IV): CLIP ViT-L/14-336, seven levels, batch 1,024 (`configs/paper.toml`).
     pub fn paper() -> Self {
         toml::from_str(PAPER).expect("configs/paper.toml is checked by a test")
+    }
+
+    /// The paper's model from published weights, for one GPU and a dataset of any size (`configs/clip.toml`).
+    pub fn clip() -> Self {
+        toml::from_str(CLIP).expect("configs/clip.toml is checked by a test")
     }
 
     /// Reads and validates a TOML file.
@@ -329,6 +349,58 @@ impl TrainingConfig {
             require(learning_rate > 0.0, "segmenter.learning_rate must be positive")?;
         }
         self.model.validate()?;
+        if let Some(pretrained) = &self.pretrained {
+            require(
+                !pretrained.directory.as_os_str().is_empty(),
+                "pretrained.directory is empty; name the folder of a published CLIP model, or leave [pretrained] out",
+            )?;
+            require(
+                pretrained.precision == Precision::F32 || !self.model.trains_whole_tower(),
+                "pretrained.precision is for the frozen part of the tower, and model.vision.trainable_blocks leaves none; use f32",
+            )?;
+        }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_configurations_are_usable_and_survive_toml() {
+        for config in [
+            TrainingConfig::demo(),
+            TrainingConfig::paper(),
+            TrainingConfig::clip(),
+        ] {
+            config.validate().unwrap();
+            let text = config.to_toml().unwrap();
+            assert_eq!(toml::from_str::<TrainingConfig>(&text).unwrap(), config);
+        }
+        assert_eq!(TrainingConfig::paper().model, TrainingConfig::clip().model);
+        assert_eq!(TrainingConfig::paper().pretrained, None);
+    }
+
+    #[test]
+    fn a_start_from_published_weights_must_make_sense() {
+        let refused = |change: fn(&mut TrainingConfig)| {
+            let mut config = TrainingConfig::clip();
+            change(&mut config);
+            config.validate().unwrap_err().to_string()
+        };
+        let said = refused(|config| {
+            if let Some(pretrained) = &mut config.pretrained {
+                pretrained.directory = PathBuf::new();
+            }
+        });
+        assert!(said.contains("pretrained.directory"), "{said}");
+        let said = refused(|config| config.model.vision.trainable_blocks = 24);
+        assert!(said.contains("pretrained.precision"), "{said}");
+        let text = TrainingConfig::clip().to_toml().unwrap();
+        let said = toml::from_str::<TrainingConfig>(&text.replace("\"bf16\"", "\"int8\""))
+            .unwrap_err()
+            .to_string();
+        assert!(said.contains("int8"), "{said}");
     }
 }

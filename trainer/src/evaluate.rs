@@ -8,7 +8,7 @@ use candle_core::{Device, Tensor};
 use datasets::{Dataset, DecodeLimits};
 use geocells::{Accuracy, Kilometres, LatLng};
 use image::RgbImage;
-use models::{Calibration, Checkpoint, Encoder, SegmenterChoice};
+use models::{Calibration, Checkpoint, Crops, Encoder, SegmenterChoice};
 use rayon::prelude::*;
 use retrieval::ExactIndex;
 use serde::Serialize;
@@ -28,6 +28,10 @@ pub struct EvaluationOptions {
     pub photos: Option<Vec<usize>>,
     /// Where tensors live.
     pub device: Device,
+    /// Views of a photo that are encoded and averaged; the field's benchmarks are often told with ten.
+    pub crops: Crops,
+    /// Where segmentation maps come from.
+    pub segmenter: SegmenterChoice,
 }
 
 /// What an evaluation found.
@@ -35,6 +39,8 @@ pub struct EvaluationOptions {
 pub struct EvaluationReport {
     /// The checkpoint's content id.
     pub checkpoint: String,
+    /// Views of each photo.
+    pub crops: usize,
     /// Photos judged.
     pub photos: usize,
     /// Photos that could not be read, with the reason.
@@ -87,7 +93,7 @@ pub fn evaluate(
     cancel: &AtomicBool,
 ) -> Result<EvaluationReport> {
     let checkpoint = Checkpoint::open(checkpoint)?;
-    let encoder = Encoder::open(&checkpoint, &options.device, SegmenterChoice::Own)?;
+    let encoder = Encoder::open(&checkpoint, &options.device, options.segmenter.clone())?;
     let photos = options
         .photos
         .clone()
@@ -100,12 +106,13 @@ pub fn evaluate(
         )));
     }
     let started = Instant::now();
-    let encoded = encode(&encoder, dataset, &photos, progress, cancel)?;
+    let encoded = encode(&encoder, dataset, &photos, options.crops, progress, cancel)?;
     let images_per_second = encoded.truths.len() as f64 / started.elapsed().as_secs_f64();
     let model = checkpoint.model(&options.device)?;
     let index = ExactIndex::of_model(&model.geographic, checkpoint.hierarchy())?;
     let mut report = judge(&index, &encoded.visual, &encoded.truths, checkpoint.calibration())?;
     report.checkpoint = checkpoint.id().to_owned();
+    report.crops = options.crops.count();
     report.skipped = encoded.skipped;
     report.images_per_second = images_per_second;
     Ok(report)
@@ -121,6 +128,7 @@ fn encode(
     encoder: &Encoder,
     dataset: &Dataset,
     photos: &[usize],
+    crops: Crops,
     progress: Report<'_>,
     cancel: &AtomicBool,
 ) -> Result<EncodedPhotos> {
@@ -158,7 +166,7 @@ fn encode(
             }
         }
         if !images.is_empty() {
-            for photo in encoder.encode(&images)? {
+            for photo in encoder.encode_crops(&images, crops)? {
                 width = photo.embedding.len();
                 rows.extend(photo.embedding);
             }
@@ -208,6 +216,7 @@ pub fn judge(
     let answers = calibrate::stated(index, visual, calibration)?;
     Ok(EvaluationReport {
         checkpoint: String::new(),
+        crops: 1,
         photos: truths.len(),
         skipped: Vec::new(),
         accuracy: finest.accuracy,

@@ -15,6 +15,7 @@
 //! | [`parallel`] | one step on several threads, with the result of one |
 //! | [`segmenter`] | training the compact segmenter on the dataset's maps |
 //! | [`state`] | saving a run and going on exactly where it stopped |
+//! | [`mapping`] | segmentation maps of many photographs, written to files that training reads |
 //! | [`train`] | the whole line: partition, segmenter, contrastive learning, calibration |
 //! | [`validation`] | accuracy by exact hierarchical inference |
 //! | [`calibrate`] | making probabilities honest on validation photos |
@@ -28,6 +29,7 @@ pub mod evaluate;
 pub mod labels;
 pub mod learn;
 pub mod loss;
+pub mod mapping;
 pub mod metrics;
 pub mod model;
 pub mod optimizer;

@@ -2,7 +2,9 @@
 
 use candle_core::Tensor;
 use geocells::Hierarchy;
-use models::{GeographicEmbeddings, Labels, ModelConfig, Parameters, Preprocessor};
+use models::{
+    GeographicEmbeddings, Labels, ModelConfig, Parameters, Precision, Preprocessor, PublishedTower,
+};
 use retrieval::ExactIndex;
 
 use crate::Result;
@@ -30,9 +32,36 @@ impl LearningModel {
         device: &candle_core::Device,
         maps: bool,
     ) -> Result<Self> {
-        let cells: Vec<usize> = hierarchy.levels().iter().map(|l| l.len()).collect();
-        let parameters = Parameters::initialise(models::Model::specs(config, &cells), seed, device)?;
-        let model = models::Model::new(config, cells.len(), &parameters)?;
+        let parameters =
+            Parameters::initialise(models::Model::specs(config, &cells(hierarchy)), seed, device)?;
+        Self::over(config, hierarchy, parameters, Precision::F32, maps)
+    }
+
+    /// A model whose vision tower starts as a published one, the frozen part of it in this number format.
+    ///
+    /// # Errors
+    /// A configuration that is not the tower's, and those of reading it.
+    pub fn from_tower(
+        config: &ModelConfig,
+        hierarchy: &Hierarchy,
+        seed: u64,
+        device: &candle_core::Device,
+        maps: bool,
+        (tower, precision): (&PublishedTower, Precision),
+    ) -> Result<Self> {
+        let specs = models::Model::specs(config, &cells(hierarchy));
+        let parameters = tower.initialise(config, specs, seed, device)?;
+        Self::over(config, hierarchy, parameters, precision, maps)
+    }
+
+    fn over(
+        config: &ModelConfig,
+        hierarchy: &Hierarchy,
+        parameters: Parameters,
+        precision: Precision,
+        maps: bool,
+    ) -> Result<Self> {
+        let model = models::Model::new_in(config, hierarchy.depth(), &parameters, precision)?;
         Ok(Self {
             parameters,
             model,
@@ -93,6 +122,10 @@ impl LearningModel {
     pub fn index(&self, hierarchy: &Hierarchy) -> Result<ExactIndex> {
         Ok(ExactIndex::of_model(self.geographic(), hierarchy)?)
     }
+}
+
+fn cells(hierarchy: &Hierarchy) -> Vec<usize> {
+    hierarchy.levels().iter().map(geocells::Partition::len).collect()
 }
 
 fn images(cache: &PhotoCache, photos: &[(usize, Change)]) -> Result<Vec<image::RgbImage>> {

@@ -8,7 +8,7 @@ use std::time::Instant;
 use candle_core::Device;
 use datasets::Dataset;
 use geocells::{Accuracy, Hierarchy, LatLng, THRESHOLDS};
-use models::{Checkpoint, CheckpointContents, Provenance};
+use models::{Checkpoint, CheckpointContents, Precision, Provenance, PublishedTower, TowerOrigin};
 use serde::{Deserialize, Serialize};
 use sha2::Digest;
 
@@ -131,6 +131,8 @@ pub fn train(
         seconds: BTreeMap::new(),
     };
 
+    // Before hours of decoding: a folder of weights that cannot be used is found at once.
+    let tower = PublishedStart::open(config)?;
     let started = Instant::now();
     let cache = PhotoCache::open(dataset, &config.model, &options.cache, progress, cancel)
         .map_err(|e| in_run(e, run))?;
@@ -159,8 +161,16 @@ pub fn train(
     line.seconds.extend(maps.seconds.clone());
 
     let started = Instant::now();
-    let fingerprint = fingerprint(dataset, config)?;
-    let model = LearningModel::new(&config.model, &hierarchy, config.seed, &options.device, maps.used)?;
+    let fingerprint = fingerprint(dataset, config, tower.as_ref().map(|t| &t.origin))?;
+    let (shape, seed, device) = (&config.model, config.seed, &options.device);
+    let model = match &tower {
+        None => LearningModel::new(shape, &hierarchy, seed, device, maps.used)?,
+        Some(start) => {
+            let from = (&start.tower, start.precision);
+            LearningModel::from_tower(shape, &hierarchy, seed, device, maps.used, from)?
+        }
+    };
+    let origin = tower.map(|start| start.origin);
     let judged = thinned(&split.validation, config.validation_photos);
     let material = Material {
         cache: &maps.cache,
@@ -200,7 +210,10 @@ pub fn train(
         &hierarchy,
         &maps,
         &calibration,
-        provenance(dataset, config, &position, &accuracy),
+        Provenance {
+            tower: origin,
+            ..provenance(dataset, config, &position, &accuracy)
+        },
     )?;
     let checkpoint_id = checkpoint.id().to_owned();
     line.ended(Stage::Save, started)?;
@@ -225,6 +238,34 @@ pub fn train(
     };
     run.write_report(&report)?;
     Ok(report)
+}
+
+/// The published tower that a run starts from.
+struct PublishedStart {
+    tower: PublishedTower,
+    origin: TowerOrigin,
+    precision: Precision,
+}
+
+impl PublishedStart {
+    fn open(config: &TrainingConfig) -> Result<Option<Self>> {
+        let Some(pretrained) = &config.pretrained else {
+            return Ok(None);
+        };
+        let tower = PublishedTower::open(&pretrained.directory)?;
+        tower.check(&config.model)?;
+        let origin = tower.origin()?;
+        tracing::info!(
+            name = origin.name,
+            revision = origin.revision,
+            "starting from a published tower"
+        );
+        Ok(Some(Self {
+            tower,
+            origin,
+            precision: pretrained.precision,
+        }))
+    }
 }
 
 /// Book-keeping of the stages of one call.
@@ -369,19 +410,20 @@ fn thinned(photos: &[usize], most: usize) -> Vec<usize> {
     (0..most).map(|k| photos[k * photos.len() / most]).collect()
 }
 
-/// What a state must share to go on: the dataset and everything of the configuration but its budget.
-fn fingerprint(dataset: &Dataset, config: &TrainingConfig) -> Result<String> {
+/// What a state must share to go on: the dataset, everything of the configuration but its budget, and the published weights.
+fn fingerprint(dataset: &Dataset, config: &TrainingConfig, tower: Option<&TowerOrigin>) -> Result<String> {
     let budget = TrainingConfig::demo().budget;
     let text = TrainingConfig {
         budget,
         ..config.clone()
     }
     .to_toml()?;
-    Ok(format!(
-        "{:x}",
-        sha2::Sha256::new()
-            .chain_update(dataset.digest())
-            .chain_update(text)
-            .finalize()
-    ))
+    let mut hash = sha2::Sha256::new()
+        .chain_update(dataset.digest())
+        .chain_update(text);
+    for (file, digest) in tower.iter().flat_map(|tower| &tower.files) {
+        hash.update(file);
+        hash.update(digest);
+    }
+    Ok(format!("{:x}", hash.finalize()))
 }

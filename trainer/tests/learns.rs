@@ -49,6 +49,8 @@ fn a_tiny_planet_is_learnt_and_judged() {
         let options = EvaluationOptions {
             photos,
             device: Device::Cpu,
+            crops: models::Crops::One,
+            segmenter: models::SegmenterChoice::Own,
         };
         evaluate(
             &run.checkpoint(),

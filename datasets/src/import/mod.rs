@@ -77,7 +77,7 @@ pub fn import(
     let prepared = prepare::prepare_all(found.items, options, progress)?;
     let (kept, skipped) = without_duplicates(prepared);
     if kept.is_empty() {
-        return Err(report::nothing_usable(sources, &skipped, found.ignored));
+        return Err(report::nothing_usable(sources, skipped, found.ignored));
     }
     let photos = destination.place(kept)?;
     let report = ImportReport {

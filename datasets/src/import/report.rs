@@ -85,7 +85,7 @@ fn count(skipped: &[Skipped]) -> BTreeMap<&'static str, usize> {
 }
 
 /// Why an import has nothing to show.
-pub(super) fn nothing_usable(sources: &[PathBuf], skipped: &[Skipped], ignored: usize) -> Error {
+pub(super) fn nothing_usable(sources: &[PathBuf], skipped: Vec<Skipped>, ignored: usize) -> Error {
     let names: Vec<String> = sources
         .iter()
         .take(3)
@@ -101,7 +101,7 @@ pub(super) fn nothing_usable(sources: &[PathBuf], skipped: &[Skipped], ignored: 
             "no photo was found in {place} ({ignored} other files were passed over); give photos, folders of photos, or a table of places"
         ),
         Some(first) => {
-            let reasons: Vec<String> = count(skipped)
+            let reasons: Vec<String> = count(&skipped)
                 .iter()
                 .map(|(code, count)| format!("{count} {code}"))
                 .collect();
@@ -113,5 +113,13 @@ pub(super) fn nothing_usable(sources: &[PathBuf], skipped: &[Skipped], ignored: 
             )
         }
     };
-    Error::NoPhotos { detail }
+    let report = ImportReport {
+        imported: 0,
+        skipped,
+        ignored,
+    };
+    Error::NothingImported {
+        detail,
+        report: Box::new(report),
+    }
 }

@@ -13,7 +13,16 @@ pub(crate) fn wanted(x: &Tensor) -> bool {
     !x.device().is_cpu() || x.dtype() != DType::F32
 }
 
+/// Whether sums over a tensor's values must be made in a wider format.
+fn is_half(x: &Tensor) -> bool {
+    matches!(x.dtype(), DType::F16 | DType::BF16)
+}
+
 pub(crate) fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, epsilon: f32) -> Result<Tensor> {
+    if is_half(x) {
+        let [wide, weight, bias] = [x, weight, bias].map(|t| t.to_dtype(DType::F32));
+        return Ok(layer_norm(&wide?, &weight?, &bias?, epsilon)?.to_dtype(x.dtype())?);
+    }
     let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
     let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
     let normal = centred.broadcast_div(&(variance + f64::from(epsilon))?.sqrt()?)?;
@@ -38,6 +47,7 @@ pub(crate) fn activation(x: &Tensor, activation: Activation) -> Result<Tensor> {
         Activation::QuickGelu => (x * candle_nn::ops::sigmoid(&(x * 1.702)?)?)?,
         Activation::Gelu => x.gelu_erf()?,
         Activation::GeluTanh => x.gelu()?,
+        Activation::Relu => x.relu()?,
     })
 }
 
@@ -51,7 +61,11 @@ pub(crate) fn attention(queries: &Tensor, keys: &Tensor, values: &Tensor, heads:
     };
     let scale = ((width / heads) as f64).powf(-0.5);
     let scores = (split(queries)?.matmul(&split(keys)?.t()?)? * scale)?;
-    let shares = candle_nn::ops::softmax(&scores, D::Minus1)?;
+    let shares = if is_half(&scores) {
+        candle_nn::ops::softmax(&scores.to_dtype(DType::F32)?, D::Minus1)?.to_dtype(scores.dtype())?
+    } else {
+        candle_nn::ops::softmax(&scores, D::Minus1)?
+    };
     Ok(shares
         .matmul(&split(values)?)?
         .transpose(1, 2)?

@@ -64,6 +64,7 @@ fn value_and_slope(activation: Activation, x: f32) -> (f32, f32) {
                 gate + x * gate * (1.0 - gate) * TANH_SCALE * (1.0 + 3.0 * TANH_CUBE * x * x),
             )
         }
+        Activation::Relu => (x.max(0.0), if x > 0.0 { 1.0 } else { 0.0 }),
     }
 }
 
@@ -80,6 +81,14 @@ pub(crate) fn activate(activation: Activation, values: &mut [f32]) {
         Activation::QuickGelu => apply!(Activation::QuickGelu),
         Activation::Gelu => apply!(Activation::Gelu),
         Activation::GeluTanh => apply!(Activation::GeluTanh),
+        Activation::Relu => apply!(Activation::Relu),
+    }
+}
+
+/// Applies `1 / (1 + e^-x)` in place.
+pub(crate) fn sigmoids(values: &mut [f32]) {
+    for value in values {
+        *value = sigmoid(*value);
     }
 }
 
@@ -96,6 +105,7 @@ pub(crate) fn activate_with_slope(activation: Activation, values: &mut [f32], sl
         Activation::QuickGelu => apply!(Activation::QuickGelu),
         Activation::Gelu => apply!(Activation::Gelu),
         Activation::GeluTanh => apply!(Activation::GeluTanh),
+        Activation::Relu => apply!(Activation::Relu),
     }
 }
 

@@ -80,7 +80,7 @@ impl CustomOp3 for LinearOp {
         let mut out = vec![0.0; rows * outputs];
         work::forward(
             rows,
-            work::row_group(rows),
+            work::large_row_group(rows),
             outputs,
             &mut out,
             |first, rows, out| {

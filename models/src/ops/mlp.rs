@@ -258,7 +258,7 @@ impl CustomOp2 for MlpShape {
         let mut out = vec![0.0; x.len()];
         work::forward(
             rows,
-            work::row_group(rows),
+            work::large_row_group(rows),
             width,
             &mut out,
             |first, rows, out| {

@@ -89,3 +89,18 @@ pub(crate) fn cores(photos: usize) -> Cores {
         Cores::One
     }
 }
+
+/// As [`row_group`] for single products without anything else to keep in cache: larger groups, so that the weights are
+/// packed less often.
+pub(crate) fn large_row_group(rows: usize) -> usize {
+    let cores = rayon::current_num_threads().max(1);
+    rows.div_ceil(cores).clamp(1, 512)
+}
+
+/// Runs `compute(index, piece)` over pieces of any lengths in parallel.
+pub(crate) fn each(pieces: &mut [&mut [f32]], compute: impl Fn(usize, &mut [f32]) + Sync) {
+    pieces
+        .par_iter_mut()
+        .enumerate()
+        .for_each(|(index, piece)| compute(index, piece));
+}

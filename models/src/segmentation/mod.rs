@@ -1,12 +1,20 @@
 //! Segmenters: from photos to maps of ADE20K class ids.
 
 mod compact;
+mod image_processor;
+mod label_map;
+pub mod oneformer;
 mod precomputed;
+mod published;
+pub mod segformer;
 
 use image::{GrayImage, RgbImage};
 
 pub use compact::{BlockTargets, CompactConfig, CompactInput, CompactSegmenter};
+pub use image_processor::{ImageProcessor, Resize};
+pub use label_map::label_maps;
 pub use precomputed::Precomputed;
+pub use published::{open_published, published_layout};
 
 use crate::Result;
 
@@ -48,4 +56,15 @@ impl Segmenter for NoSegmenter {
     fn segment(&self, photos: &[RgbImage]) -> Result<Vec<Option<GrayImage>>> {
         Ok(vec![None; photos.len()])
     }
+}
+
+/// Segments photos one after the other: each has a size of its own, and the networks keep all cores busy with one.
+fn each_photo(
+    photos: &[RgbImage],
+    segment: impl Fn(&RgbImage) -> Result<Vec<GrayImage>>,
+) -> Result<Vec<Option<GrayImage>>> {
+    photos
+        .iter()
+        .map(|photo| Ok(segment(photo)?.into_iter().next()))
+        .collect()
 }

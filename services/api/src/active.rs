@@ -1,7 +1,7 @@
 //! The release that answers, and the switch to the next one.
 //!
-//! The catalog says which release is active. It is asked every second or so whether something changed; a new release is opened
-//! and warmed while the old one goes on answering, then takes over in one step. Whoever holds the old one finishes with it.
+//! The catalog says which release is active, and when that changes: at once where it can, otherwise it is asked every second or
+//! so. A new release is opened and warmed while the old one goes on answering, then takes over in one step. Whoever holds the old one finishes with it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,6 @@ use retrieval::{LocalizeOptions, Localizer, OpenOptions};
 use storage::{Catalog, ReleaseId, VectorStore};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
 
 use crate::Result;
 
@@ -82,15 +81,13 @@ pub(crate) async fn watch(
 }
 
 async fn follow(opener: Opener, poll: Duration, mut seen: u64, sender: watch::Sender<Active>) {
-    let mut ticks = tokio::time::interval(poll);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut unopened_for = 0_u32;
     loop {
-        ticks.tick().await;
-        let changes = match opener.catalog.changes().await {
+        let changes = match opener.catalog.wait_for_change(seen, poll).await {
             Ok(changes) => changes,
             Err(error) => {
                 tracing::warn!(%error, "cannot ask the catalog for changes");
+                tokio::time::sleep(poll).await;
                 continue;
             }
         };

@@ -8,6 +8,7 @@ mod prediction;
 mod release;
 mod retention;
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,14 +20,16 @@ pub use audit::{AuditEntry, AuditFilter};
 pub use gallery::{GeocellRecord, ReferenceImage};
 pub use hold::Hold;
 pub use place::PlaceName;
+pub(crate) use prediction::leaf_of;
 pub use prediction::{
     Candidate, CredibleRegion, GroundTruth, ImageReference, LevelCell, Prediction, PredictionFilter, Shadows,
 };
 pub use release::{NewRelease, Release, ReleaseCounts, ReleaseId, ReleaseStatus};
-pub(crate) use release::{check_same_build, check_shape, check_transition};
+pub(crate) use release::{check_loadable, check_same_build, check_shape, check_transition};
 pub use retention::{DeletedPredictions, PredictionSelection};
 
 use crate::Result;
+use crate::analytics::{AnalyticsQuery, Refreshed, Value};
 
 /// How often a catalog without notifications is asked for changes.
 const CHANGE_POLL: Duration = Duration::from_millis(500);
@@ -134,13 +137,15 @@ pub trait Catalog: Send + Sync {
     /// Inserts or replaces geocells of a release, all or none.
     ///
     /// # Errors
-    /// [`Error::NotFound`](crate::Error::NotFound) without such a release.
+    /// [`Error::NotFound`](crate::Error::NotFound) without such a release, [`Error::Conflict`](crate::Error::Conflict) for one
+    /// that was pruned.
     async fn insert_geocells(&self, release: &ReleaseId, geocells: &[GeocellRecord]) -> Result<()>;
 
     /// Inserts or replaces reference images of a release, all or none.
     ///
     /// # Errors
-    /// [`Error::NotFound`](crate::Error::NotFound) without such a release.
+    /// [`Error::NotFound`](crate::Error::NotFound) without such a release, [`Error::Conflict`](crate::Error::Conflict) for one
+    /// that was pruned.
     async fn insert_reference_images(&self, release: &ReleaseId, images: &[ReferenceImage]) -> Result<()>;
 
     /// How many geocells and reference images a release has.
@@ -280,6 +285,15 @@ pub trait Catalog: Send + Sync {
     /// None but the store's.
     async fn ground_truths(&self, predictions: &[Uuid]) -> Result<Vec<GroundTruth>>;
 
+    /// Makes room for the months to come, where the store keeps predictions by month; returns how many months were made. Run it
+    /// now and then, with retention.
+    ///
+    /// # Errors
+    /// None but the store's.
+    async fn make_months_ahead(&self) -> Result<u64> {
+        Ok(0)
+    }
+
     /// Deletes predictions with their candidates, ground truth and shadows, all or none, or with `dry_run` only counts them.
     ///
     /// # Errors
@@ -290,4 +304,20 @@ pub trait Catalog: Send + Sync {
         dry_run: bool,
         audit: Option<&AuditEntry>,
     ) -> Result<DeletedPredictions>;
+
+    /// Gives `each` the rows of an analytics view, in the view's order, until it breaks off.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) for a filter that the view cannot take, and for kept rows where none are kept.
+    async fn analytics(&self, query: &AnalyticsQuery, each: EachRow<'_>) -> Result<()>;
+
+    /// Computes the rows that are kept of expensive views anew, while readers read the old ones. Empty where the database
+    /// keeps none.
+    ///
+    /// # Errors
+    /// None but the store's.
+    async fn refresh_analytics(&self) -> Result<Vec<Refreshed>>;
 }
+
+/// What is done with each row of an analytics view: values in the order of its columns.
+pub type EachRow<'a> = &'a mut (dyn FnMut(Vec<Value>) -> ControlFlow<()> + Send);

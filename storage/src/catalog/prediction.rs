@@ -110,6 +110,11 @@ pub struct GroundTruth {
     pub created_at: DateTime<Utc>,
 }
 
+/// The S2 leaf cell of a true place, as a token of 16 digits: analytics compare it with the ranges of geocells.
+pub(crate) fn leaf_of(place: LatLng) -> String {
+    GeocellId::leaf(place).token()
+}
+
 /// Which predictions to list; an empty filter lists all that were given to clients, so no shadows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PredictionFilter {

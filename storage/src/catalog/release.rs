@@ -205,6 +205,17 @@ pub(crate) fn check_shape(new: &NewRelease) -> Result<()> {
     Ok(())
 }
 
+/// The error of loading into a release whose contents were deleted.
+pub(crate) fn check_loadable(release: &Release) -> Result<()> {
+    if release.status == ReleaseStatus::Pruned {
+        return Err(Error::Conflict(format!(
+            "release {} was pruned and takes nothing more: build a new release",
+            release.id
+        )));
+    }
+    Ok(())
+}
+
 /// The error of a step that the life of a release does not have.
 pub(crate) fn check_transition(release: &Release, next: ReleaseStatus) -> Result<()> {
     if release.status.may_become(next) {

@@ -7,7 +7,8 @@
 //! geosurge_storage::catalog_conformance!(MyPlace::new().await);
 //! ```
 //!
-//! The expression is evaluated once a test, and has to give a place of its own each time. Behaviours panic where a backend fails.
+//! The expression is evaluated once a test, and has to give a place of its own each time. A backend that needs a server writes
+//! `catalog_conformance!(if PLACE)`, where the expression gives `None` without one: then the tests do nothing. Behaviours panic where a backend fails.
 
 #![allow(clippy::unwrap_used, reason = "a test suite")]
 
@@ -38,6 +39,19 @@ impl Numbers {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! conformance_tests {
+    ($suite:ident, [if $place:expr], $($behaviour:ident),+ $(,)?) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $behaviour() {
+                if let Some(place) = $place {
+                    $crate::conformance::$suite::$behaviour(&place).await;
+                }
+            }
+        )+
+    };
+    ($suite:ident, [$place:expr], $($behaviour:ident),+ $(,)?) => {
+        $crate::conformance_tests!($suite, $place, $($behaviour),+);
+    };
     ($suite:ident, $place:expr, $($behaviour:ident),+ $(,)?) => {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

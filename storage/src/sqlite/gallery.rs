@@ -15,7 +15,7 @@ const ROWS_AN_INSERT: usize = 500;
 impl SqliteCatalog {
     pub(super) async fn put_geocells(&self, release: &ReleaseId, geocells: &[GeocellRecord]) -> Result<()> {
         let mut transaction = self.begin().await?;
-        self.require_release(&mut transaction, release).await?;
+        self.require_loadable(&mut transaction, release).await?;
         for chunk in geocells.chunks(ROWS_AN_INSERT) {
             let mut insert = QueryBuilder::<Sqlite>::new(
                 "INSERT OR REPLACE INTO geocells
@@ -46,7 +46,7 @@ impl SqliteCatalog {
         images: &[ReferenceImage],
     ) -> Result<()> {
         let mut transaction = self.begin().await?;
-        self.require_release(&mut transaction, release).await?;
+        self.require_loadable(&mut transaction, release).await?;
         for chunk in images.chunks(ROWS_AN_INSERT) {
             let mut insert = QueryBuilder::<Sqlite>::new(
                 "INSERT OR REPLACE INTO reference_images

@@ -6,6 +6,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, Row};
 
+use super::analytics::fill_leaves;
 use super::error::translate;
 use super::open::options;
 use crate::migrations::AppliedMigration;
@@ -77,6 +78,9 @@ pub(super) async fn migrate(path: &Path) -> Result<Vec<MigrationInfo>> {
         }
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     }
+    fill_leaves(&mut connection)
+        .await
+        .map_err(|error| translate(path, error))?;
     let broken = sqlx::query("PRAGMA foreign_key_check")
         .fetch_all(&mut connection)
         .await

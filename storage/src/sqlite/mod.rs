@@ -3,6 +3,7 @@
 //! The file is in WAL mode, so that readers never wait for a writer. Writers take their lock at the start of a transaction
 //! (`BEGIN IMMEDIATE`) and wait up to ten seconds for one another.
 
+mod analytics;
 mod audit;
 mod error;
 mod gallery;

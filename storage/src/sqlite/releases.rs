@@ -6,7 +6,7 @@ use sqlx::{Row, SqliteTransaction};
 
 use super::row::{Columns, json_text, time_text, undecodable};
 use super::store::SqliteCatalog;
-use crate::catalog::{check_same_build, check_shape, check_transition};
+use crate::catalog::{check_loadable, check_same_build, check_shape, check_transition};
 use crate::{AuditEntry, Error, NewRelease, Release, ReleaseCounts, ReleaseId, ReleaseStatus, Result};
 
 impl SqliteCatalog {
@@ -196,6 +196,15 @@ impl SqliteCatalog {
         id: &ReleaseId,
     ) -> Result<()> {
         self.get(connection, id).await.map(drop)
+    }
+
+    /// Fails where there is no such release, or where it was pruned.
+    pub(super) async fn require_loadable(
+        &self,
+        connection: &mut SqliteConnection,
+        id: &ReleaseId,
+    ) -> Result<()> {
+        check_loadable(&self.get(connection, id).await?)
     }
 
     async fn get(&self, connection: &mut SqliteConnection, id: &ReleaseId) -> Result<Release> {

@@ -1,6 +1,6 @@
 //! Deleting predictions by age, client or release.
 
-use sqlx::{QueryBuilder, Row, Sqlite, SqliteTransaction};
+use sqlx::{QueryBuilder, Sqlite, SqliteTransaction};
 
 use super::row::{Columns, time_text};
 use super::store::SqliteCatalog;

@@ -1,6 +1,6 @@
 //! Values as they stand in the tables.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use geocells::{GeocellId, LatLng};
 use serde::de::DeserializeOwned;
 use sqlx::sqlite::SqliteRow;
@@ -23,6 +23,7 @@ pub(super) fn json_text(value: &impl serde::Serialize) -> crate::Result<String> 
 pub(super) trait Columns {
     fn time(&self, column: &str) -> Result<DateTime<Utc>, Error>;
     fn optional_time(&self, column: &str) -> Result<Option<DateTime<Utc>>, Error>;
+    fn optional_day(&self, column: &str) -> Result<Option<NaiveDate>, Error>;
     fn location(&self) -> Result<LatLng, Error>;
     fn place(&self) -> Result<Option<PlaceName>, Error>;
     fn geocell(&self, column: &str) -> Result<GeocellId, Error>;
@@ -42,6 +43,15 @@ impl Columns for SqliteRow {
     fn optional_time(&self, column: &str) -> Result<Option<DateTime<Utc>>, Error> {
         let text: Option<&str> = self.try_get(column)?;
         text.map(|text| parse_time(column, text)).transpose()
+    }
+
+    fn optional_day(&self, column: &str) -> Result<Option<NaiveDate>, Error> {
+        let text: Option<&str> = self.try_get(column)?;
+        text.map(|text| {
+            text.parse()
+                .map_err(|error: chrono::ParseError| undecodable(column, error.to_string()))
+        })
+        .transpose()
     }
 
     fn location(&self) -> Result<LatLng, Error> {

@@ -11,7 +11,8 @@ use uuid::Uuid;
 use super::error::translate;
 use super::migrate::{migrate, state};
 use super::open::{open, options};
-use crate::catalog::Hold;
+use crate::analytics::{AnalyticsQuery, Refreshed};
+use crate::catalog::{EachRow, Hold};
 use crate::{
     AuditEntry, AuditFilter, Catalog, DeletedPredictions, Error, GeocellRecord, GroundTruth, MigrationInfo,
     MigrationState, NewRelease, Prediction, PredictionFilter, PredictionSelection, ReferenceImage, Release,
@@ -256,5 +257,13 @@ impl Catalog for SqliteCatalog {
         audit: Option<&AuditEntry>,
     ) -> Result<DeletedPredictions> {
         self.remove_predictions(which, dry_run, audit).await
+    }
+
+    async fn analytics(&self, query: &AnalyticsQuery, each: EachRow<'_>) -> Result<()> {
+        self.read_view(query, each).await
+    }
+
+    async fn refresh_analytics(&self) -> Result<Vec<Refreshed>> {
+        Ok(Vec::new())
     }
 }

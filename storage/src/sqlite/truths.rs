@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::predictions::missing;
 use super::row::{Columns, json_text, time_text};
 use super::store::SqliteCatalog;
+use crate::catalog::leaf_of;
 use crate::{GroundTruth, Result};
 
 impl SqliteCatalog {
@@ -17,12 +18,12 @@ impl SqliteCatalog {
         }
         let done = sqlx::query(
             "INSERT INTO ground_truth (prediction, latitude, longitude, source, created_at, continent, country_code,
-                 country, region, locality)
-             SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 FROM predictions WHERE id = ?1
+                 country, region, locality, leaf)
+             SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 FROM predictions WHERE id = ?1
              ON CONFLICT (prediction) DO UPDATE SET latitude = excluded.latitude,
                  longitude = excluded.longitude, source = excluded.source, created_at = excluded.created_at,
                  continent = excluded.continent, country_code = excluded.country_code, country = excluded.country,
-                 region = excluded.region, locality = excluded.locality",
+                 region = excluded.region, locality = excluded.locality, leaf = excluded.leaf",
         )
         .bind(truth.prediction.to_string())
         .bind(truth.location.latitude())
@@ -34,6 +35,7 @@ impl SqliteCatalog {
         .bind(place.map(|place| &place.country))
         .bind(place.and_then(|place| place.region.as_ref()))
         .bind(place.and_then(|place| place.locality.as_ref()))
+        .bind(leaf_of(truth.location))
         .execute(&self.pool)
         .await
         .map_err(|error| self.error(error))?;

@@ -115,10 +115,11 @@ impl PhotoMutation {
     ) -> async_graphql::Result<Prediction> {
         let id = prediction_id(&prediction)?;
         let source = label("source", source)?.unwrap_or_else(|| "person".to_owned());
+        let location = place(latitude, longitude)?;
         let truth = storage::GroundTruth {
             prediction: id,
-            location: place(latitude, longitude)?,
-            place: None,
+            location,
+            place: retrieval::place_record(location),
             source,
             created_at: Utc::now(),
         };

@@ -13,7 +13,7 @@ use super::geocell::{Geocell, outline};
 use super::loaders::{self, ReferenceKey};
 use super::reference::ReferenceImage;
 use super::release::Release;
-use super::scalars::{GeoJson, Location};
+use super::scalars::{GeoJson, Location, Place};
 use super::service;
 use crate::request_error::RequestError;
 
@@ -31,6 +31,8 @@ pub struct Prediction {
     pub photo_sha256: String,
     /// The photo's file name, if the client gave one.
     pub file_name: Option<String>,
+    /// What people call the place; null at sea. The names are the real Earth's, also when the model was trained on another planet.
+    pub place: Option<Place>,
     /// The place: the mean place of the winning geocell's training photos.
     pub location: Location,
     /// Probability that the true place lies in the winning geocell, 0 to 1.
@@ -58,7 +60,7 @@ pub struct Prediction {
     #[graphql(skip)]
     key: Uuid,
     #[graphql(skip)]
-    place: LatLng,
+    at: LatLng,
     #[graphql(skip)]
     all_candidates: Arc<[Candidate]>,
     #[graphql(skip)]
@@ -101,7 +103,7 @@ impl Prediction {
             let image = images.remove(&key(reference.id))?;
             Some(SupportingReference {
                 likeness: reference.similarity,
-                distance_kilometres: self.place.distance(image.location).get(),
+                distance_kilometres: self.at.distance(image.location).get(),
                 image: ReferenceImage::new(&self.release, &image),
             })
         });
@@ -112,7 +114,8 @@ impl Prediction {
     async fn ground_truth(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<GroundTruth>> {
         let truth = loaders::ground_truths(ctx)?.load_one(self.key).await?;
         Ok(truth.map(|truth| GroundTruth {
-            error_kilometres: self.place.distance(truth.location).get(),
+            error_kilometres: self.at.distance(truth.location).get(),
+            place: truth.place.map(Into::into),
             location: truth.location.into(),
             source: truth.source,
             recorded_at: truth.created_at,
@@ -125,7 +128,7 @@ impl Prediction {
             "type": "Feature",
             "geometry": {
                 "type": "Point",
-                "coordinates": [self.place.longitude(), self.place.latitude()],
+                "coordinates": [self.at.longitude(), self.at.latitude()],
             },
             "properties": { "kind": "place", "prediction": self.id, "confidence": self.confidence },
         })];
@@ -285,6 +288,8 @@ pub struct StageTiming {
 /// Where a predicted photo was really taken.
 #[derive(Debug, Clone, PartialEq, SimpleObject)]
 pub struct GroundTruth {
+    /// What people call the true place; null at sea.
+    pub place: Option<Place>,
     /// The true place.
     pub location: Location,
     /// Great-circle distance between it and the prediction, in kilometres.
@@ -335,7 +340,8 @@ impl From<storage::Prediction> for Prediction {
             region: CredibleRegion::new(region.probability, region.area_km2, region.geocells),
             supporting: record.references.into(),
             key: record.id,
-            place: record.location,
+            at: record.location,
+            place: record.place.map(Into::into),
             release: record.release,
         }
     }

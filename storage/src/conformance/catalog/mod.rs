@@ -1,5 +1,6 @@
 //! What every [`Catalog`] has to do.
 
+pub mod analytics;
 mod audit;
 mod galleries;
 mod holds;
@@ -12,6 +13,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use analytics::{
+    analytics_are_empty_at_first_and_can_be_chosen_from, analytics_compare_releases,
+    analytics_compare_shadows, analytics_count_accuracy, analytics_measure_distances_as_the_program_does,
+    analytics_refuse_what_they_cannot_choose_by, analytics_tell_levels_calibration_and_cells,
+    analytics_tell_volume_latency_and_coverage,
+};
 pub use audit::{
     bad_audit_entries_are_refused, deletions_are_audited_with_what_they_did,
     the_audit_log_is_filtered_and_paged,
@@ -20,11 +27,11 @@ pub use galleries::{
     galleries_are_loaded_repeatably, galleries_need_their_release, geocells_are_found_and_paged,
     reference_images_are_found_by_file_and_geocell, reference_images_come_back_as_asked,
 };
+pub use holds::a_release_is_held_by_one_at_a_time;
 pub use predictions::{
     bad_predictions_are_refused_whole, ground_truth_is_recorded_and_replaced,
     predictions_are_filtered_and_paged, predictions_come_back_as_they_went_in, shadows_stay_out_of_the_way,
 };
-pub use holds::a_release_is_held_by_one_at_a_time;
 pub use pruning::{pruned_releases_stay_pruned, pruning_keeps_predictions_and_other_releases};
 pub use releases::{
     activation_retires_the_active_release, building_is_resumed_by_the_same_release_only,
@@ -48,15 +55,24 @@ pub trait CatalogPlace: Send + Sync {
     async fn open(&self) -> Result<Arc<dyn Catalog>>;
 }
 
-/// One test for each behaviour of a catalog. The expression gives a [`CatalogPlace`] of its own for each test.
+/// One test for each behaviour of a catalog. The expression gives a [`CatalogPlace`] of its own for each test; after `if`, an
+/// option of one.
 #[macro_export]
 macro_rules! catalog_conformance {
-    ($place:expr) => {
+    ($($place:tt)+) => {
         $crate::conformance_tests!(
             catalog,
-            $place,
+            [$($place)+],
             a_release_is_held_by_one_at_a_time,
             activation_retires_the_active_release,
+            analytics_are_empty_at_first_and_can_be_chosen_from,
+            analytics_compare_releases,
+            analytics_compare_shadows,
+            analytics_count_accuracy,
+            analytics_measure_distances_as_the_program_does,
+            analytics_refuse_what_they_cannot_choose_by,
+            analytics_tell_levels_calibration_and_cells,
+            analytics_tell_volume_latency_and_coverage,
             bad_audit_entries_are_refused,
             bad_predictions_are_refused_whole,
             building_is_resumed_by_the_same_release_only,

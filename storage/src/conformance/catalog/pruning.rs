@@ -80,6 +80,16 @@ pub async fn pruned_releases_stay_pruned(at: &dyn CatalogPlace) {
         error.is_conflict() && error.to_string().contains("another release id"),
         "{error}"
     );
+    let error = catalog
+        .insert_geocells(&release, &geocells(0, 5))
+        .await
+        .unwrap_err();
+    assert!(error.is_conflict(), "{error}");
+    let error = catalog
+        .insert_reference_images(&release, &[image(1)])
+        .await
+        .unwrap_err();
+    assert!(error.is_conflict(), "{error}");
     assert_eq!(catalog.release(&release).await.unwrap(), pruned);
 
     // The way by the status deletes as well.
