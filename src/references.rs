@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::device::DeviceKind;
 use crate::progress::Bar;
+use crate::segmenter::SegmenterArg;
 use crate::settings::Settings;
 use crate::stores::Stores;
 use crate::{interrupt, output, stores};
@@ -42,6 +43,8 @@ enum Action {
         /// Copy the photographs into the data folder instead of referring to them where they are
         #[arg(long)]
         copy: bool,
+        #[command(flatten)]
+        segmenter: SegmenterArg,
         /// Where to compute
         #[arg(long, value_enum, default_value_t = DeviceKind::Auto)]
         device: DeviceKind,
@@ -70,13 +73,20 @@ pub fn run(args: &Args, settings: &Settings) -> Result<()> {
                 sources,
                 images,
                 copy,
+                segmenter,
                 device,
             } => {
                 let import = ImportOptions {
                     images: images.clone(),
                     ..ImportOptions::default()
                 };
-                add(args, settings, sources, &import, *copy, *device).await
+                let device = device.open()?;
+                let open = OpenOptions {
+                    segmenter: segmenter.open(settings, &device)?,
+                    device,
+                    checkpoints: stores::checkpoints(settings),
+                };
+                add(args, settings, sources, &import, *copy, open).await
             }
             Action::Remove { ids } => remove(args, settings, ids).await,
             Action::List { limit, after } => list(args, settings, *limit, *after).await,
@@ -90,7 +100,7 @@ async fn add(
     sources: &[PathBuf],
     import: &ImportOptions,
     copy: bool,
-    device: DeviceKind,
+    open: OpenOptions,
 ) -> Result<()> {
     let cancel = interrupt::flag()?;
     let bar = Bar::new(args.json);
@@ -100,13 +110,8 @@ async fn add(
         bar.show("reading photographs", p.done as u64, p.total as u64, "");
     })?;
     let dataset = Dataset::open(manifest.path())?;
-    let stores = open(settings).await?;
+    let stores = open_stores(settings).await?;
     let release = named_or_active(args, stores.catalog.as_ref()).await?;
-    let open = OpenOptions {
-        device: device.open()?,
-        checkpoints: stores::checkpoints(settings),
-        ..OpenOptions::default()
-    };
     let (store, catalog) = (Arc::clone(&stores.vectors), Arc::clone(&stores.catalog));
     let photos = settings.references_dir();
     stores::settle(settings, store.as_ref(), catalog.as_ref(), &release).await?;
@@ -185,7 +190,7 @@ fn tell_added(args: &Args, release: &ReleaseId, added: &Added, skipped: &[(PathB
 }
 
 async fn remove(args: &Args, settings: &Settings, ids: &[Uuid]) -> Result<()> {
-    let stores = open(settings).await?;
+    let stores = open_stores(settings).await?;
     let (store, catalog) = (stores.vectors.as_ref(), stores.catalog.as_ref());
     let release = named_or_active(args, catalog).await?;
     let photos = settings.references_dir();
@@ -237,7 +242,7 @@ async fn list(args: &Args, settings: &Settings, limit: usize, after: Option<Uuid
 }
 
 /// Opens the stores. A running service that has the embedded store open is named together with the other way.
-async fn open(settings: &Settings) -> Result<Stores> {
+async fn open_stores(settings: &Settings) -> Result<Stores> {
     let opened = stores::open(settings).await;
     opened.map_err(|error| {
         if !stores::is_locked(&error) {

@@ -204,6 +204,9 @@ async fn a_finished_release_whose_store_was_lost_is_built_again() {
     let house = House::new().await;
     let id = build(world, &house).await.unwrap().release.id;
     house.activate(&id).await.unwrap();
+    let aliases = house.store.aliases().await.unwrap();
+    let aliases: Vec<CollectionName> = aliases.into_iter().map(|(alias, _)| alias).collect();
+    house.store.remove_aliases(&aliases).await.unwrap();
     house
         .store
         .drop_collection(&CollectionName::references(&id))

@@ -11,6 +11,7 @@ use storage::{Catalog, ReleaseId};
 
 use crate::device::DeviceKind;
 use crate::progress::Bar;
+use crate::segmenter::SegmenterArg;
 use crate::settings::Settings;
 use crate::{interrupt, output, stores};
 
@@ -33,6 +34,8 @@ pub struct Args {
     /// Photographs or queries at most
     #[arg(long, default_value_t = 500)]
     photos: usize,
+    #[command(flatten)]
+    segmenter: SegmenterArg,
     /// Where to compute
     #[arg(long, value_enum, default_value_t = DeviceKind::Auto)]
     device: DeviceKind,
@@ -65,10 +68,11 @@ async fn of_probe(args: &Args, settings: &Settings, a: ReleaseId, b: ReleaseId) 
     let dataset = args.probe.as_ref().map(Dataset::open).transpose()?;
     let cancel = interrupt::flag()?;
     let stores = stores::open(settings).await?;
+    let device = args.device.open()?;
     let open = OpenOptions {
-        device: args.device.open()?,
+        segmenter: args.segmenter.open(settings, &device)?,
+        device,
         checkpoints: stores::checkpoints(settings),
-        ..OpenOptions::default()
     };
     let first = localizer(&a, settings, &stores, &open).await?;
     let second = localizer(&b, settings, &stores, &open).await?;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 use storage::{AuditEntry, Catalog, Release, ReleaseCounts, ReleaseId, ReleaseStatus, VectorStore};
 
-use super::{rollback_target, subject};
+use super::{follow_aliases, rollback_target, subject};
 use crate::Result;
 use crate::references::owned;
 
@@ -81,6 +81,8 @@ pub async fn prune(
     catalog: &dyn Catalog,
     checkpoints: &Checkpoints,
 ) -> Result<Vec<Pruned>> {
+    // A collection that an alias names cannot be dropped.
+    follow_aliases(store, catalog).await?;
     let mut pruned = Vec::new();
     for victim in &plan.victims {
         let _hold = catalog.hold(&victim.id).await?;

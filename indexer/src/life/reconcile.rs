@@ -8,7 +8,7 @@ use storage::{Catalog, ReleaseStatus, VectorStore};
 use super::{follow_aliases, prune};
 use crate::{Error, Result, references};
 
-/// Completes or undoes what was interrupted: drops what pruned releases still have, points the aliases at the active release, and
+/// Completes or undoes what was interrupted: points the aliases at the active release, drops what pruned releases still have, and
 /// settles additions and deletions of its reference images. A release that another process is changing is left to it.
 ///
 /// Call it whenever stores are opened; where nothing was interrupted it only looks. `photos`: as for [`prune`](super::prune).
@@ -21,6 +21,10 @@ pub async fn reconcile(
     catalog: &dyn Catalog,
     checkpoints: &Checkpoints,
 ) -> Result<()> {
+    // First, for a collection that an alias names cannot be dropped.
+    if follow_aliases(store, catalog).await? {
+        tracing::info!("aliases of the vector store follow the active release again");
+    }
     let releases = catalog.releases().await?;
     let collections = store.list_collections().await?;
     for release in &releases {
@@ -35,9 +39,6 @@ pub async fn reconcile(
             let dropped = prune::drop_contents(release, photos, store, catalog, checkpoints).await?;
             tracing::info!(release = %release.id, dropped, "finished an interrupted pruning");
         }
-    }
-    if follow_aliases(store, catalog).await? {
-        tracing::info!("aliases of the vector store follow the active release again");
     }
     if let Some(active) = releases
         .iter()
