@@ -15,13 +15,17 @@ CREATE FUNCTION analytics_v1.leaf_low(token text) RETURNS text LANGUAGE sql IMMU
 CREATE FUNCTION analytics_v1.leaf_high(token text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN
     left(token, -1) || substr('01337577f9bbfdff', strpos('0123456789abcdef', right(token, 1)), 1) || 'g';
 
--- Great-circle distance in kilometres by the haversine formula on a sphere of 6371 km, as everywhere in the program.
+-- Great-circle distance in kilometres by the haversine formula on a sphere of 6371 km, as everywhere in the program. NULL where
+-- a place is: least() alone would take it for the antipode.
 CREATE FUNCTION analytics_v1.distance_km(
     latitude_a double precision, longitude_a double precision, latitude_b double precision, longitude_b double precision
 ) RETURNS double precision LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN
-    2.0 * 6371.0 * asin(sqrt(least(1.0,
-        power(sin(radians(latitude_b - latitude_a) / 2.0), 2)
-        + cos(radians(latitude_a)) * cos(radians(latitude_b)) * power(sin(radians(longitude_b - longitude_a) / 2.0), 2))));
+    CASE WHEN latitude_a + longitude_a + latitude_b + longitude_b IS NOT NULL THEN
+        2.0 * 6371.0 * asin(sqrt(least(1.0,
+            power(sin(radians(latitude_b - latitude_a) / 2.0), 2)
+            + cos(radians(latitude_a)) * cos(radians(latitude_b))
+                * power(sin(radians(longitude_b - longitude_a) / 2.0), 2))))
+    END;
 
 -- Which geocell of a level holds a leaf cell: the last one that begins before it, if it ends after it.
 ALTER TABLE geocells ADD COLUMN leaf_low text COLLATE "C" GENERATED ALWAYS AS (
