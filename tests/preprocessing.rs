@@ -114,7 +114,7 @@ fn jpegs_are_equal_but_for_the_decoders_rounding() {
     // Colour at half the resolution is interpolated by each decoder in its own way.
     let (mean, most) = apart("jpeg_halved_colour.jpg", &expected);
     println!("jpeg_halved_colour.jpg: {mean:.3} levels apart, at most {most}");
-    assert!(mean < 1.5 && most <= 24, "{mean} levels apart, at most {most}");
+    assert!(mean < 0.8 && most <= 8, "{mean} levels apart, at most {most}");
 }
 
 #[test]
