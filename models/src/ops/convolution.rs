@@ -67,7 +67,8 @@ impl Windows {
         }
     }
 
-    /// The first row or column of window `index`, and of the image inside it: `(window's, how many lie before the image)`.
+    /// Of window `index` along one axis: how many of its places lie before the image, the first place of the image that it
+    /// covers, and how many it covers.
     fn span(
         index: usize,
         stride: usize,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::swin::SwinConfig;
+use super::swin_config::SwinConfig;
 use crate::{Error, Result};
 
 /// What `config.json` says about inference; what serves training only is not read.

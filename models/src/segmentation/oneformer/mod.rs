@@ -14,6 +14,7 @@ mod positions;
 mod query_transformer;
 mod semantic;
 mod swin;
+mod swin_config;
 mod task;
 mod transformer_decoder;
 
@@ -27,7 +28,8 @@ pub use heads::{Heads, Prediction};
 pub use pixel_decoder::{DecodedPixels, PixelDecoder};
 pub use query_transformer::QueryTransformer;
 pub use semantic::semantic_scores;
-pub use swin::{Side, Swin, SwinConfig};
+pub use swin::Swin;
+pub use swin_config::{Side, SwinConfig};
 pub use task::TaskEncoder;
 pub use transformer_decoder::{DecodedQueries, TransformerDecoder};
 
