@@ -41,7 +41,7 @@ fn a_locked_database_is_waited_for_and_then_told() {
         );
         if !ended.success() {
             assert!(
-                text.contains("not available") && !text.contains("panicked"),
+                text.contains("is in use by another writer") && !text.contains("panicked"),
                 "{text}"
             );
             succeed(&mut world.index(&data, "r"));
