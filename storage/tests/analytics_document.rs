@@ -62,7 +62,7 @@ async fn postgres_has_the_views_as_described_and_analysts_may_read_nothing_else(
     database.open().await.unwrap();
     let mut connection = PgConnection::connect(database.url()).await.unwrap();
     let rows = sqlx::query(
-        "SELECT c.relname::text, a.attname::text, col_description(c.oid, a.attnum), obj_description(c.oid)
+        "SELECT c.relname::text, a.attname::text, col_description(c.oid, a.attnum), obj_description(c.oid, 'pg_class')
          FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
          WHERE c.relnamespace = 'analytics_v1'::regnamespace AND c.relkind = 'v' ORDER BY c.relname, a.attnum",
     )
@@ -78,7 +78,7 @@ async fn postgres_has_the_views_as_described_and_analysts_may_read_nothing_else(
     let described: Vec<[Option<String>; 4]> = described
         .into_iter()
         .flat_map(|view| {
-            let row = |column: &geosurge_storage::analytics::Column| {
+            let row = move |column: &geosurge_storage::analytics::Column| {
                 [view.name, column.name, column.about, view.about].map(|text| Some(text.to_owned()))
             };
             view.columns.iter().map(row)
