@@ -5,8 +5,9 @@ mod support;
 
 use std::path::Path;
 
-use parquet::file::reader::{FileReader, SerializedFileReader};
-use serde_json::Value;
+use parquet::file::reader::SerializedFileReader;
+use parquet::record::{Field, Row};
+use serde_json::{Map, Value, json};
 use storage::SqliteCatalog;
 use storage::conformance::catalog::analytics::World;
 use support::{fail, geosurge, succeed};
@@ -20,6 +21,23 @@ fn record(dir: &Path) -> World {
         catalog.close().await;
         world
     })
+}
+
+/// The columns that are compared.
+fn to_json(row: &Row) -> Value {
+    let value = |field: &Field| match field {
+        Field::Null => Value::Null,
+        Field::Bool(yes) => json!(yes),
+        Field::Double(number) => json!(number),
+        Field::Str(text) => json!(text),
+        other => json!(other.to_string()),
+    };
+    let columns = row.get_column_iter();
+    Value::Object(
+        columns
+            .map(|(name, field)| (name.clone(), value(field)))
+            .collect::<Map<_, _>>(),
+    )
 }
 
 #[test]

@@ -565,6 +565,14 @@ CREATE TABLE analytics_v1.refreshes (
     "rows"       bigint           NOT NULL
 );
 
+CREATE MATERIALIZED VIEW analytics_v1.accuracy_by_level_cached AS SELECT * FROM analytics_v1.accuracy_by_level WITH NO DATA;
+CREATE UNIQUE INDEX accuracy_by_level_cached_key ON analytics_v1.accuracy_by_level_cached (release, level);
+CREATE MATERIALIZED VIEW analytics_v1.calibration_cached AS SELECT * FROM analytics_v1.calibration WITH NO DATA;
+CREATE UNIQUE INDEX calibration_cached_key ON analytics_v1.calibration_cached (release, claim, bin);
+CREATE MATERIALIZED VIEW analytics_v1.worst_cells_cached AS SELECT * FROM analytics_v1.worst_cells WITH NO DATA;
+CREATE UNIQUE INDEX worst_cells_cached_key ON analytics_v1.worst_cells_cached (release, token);
+CREATE MATERIALIZED VIEW analytics_v1.coverage_cached AS SELECT * FROM analytics_v1.coverage WITH NO DATA;
+CREATE UNIQUE INDEX coverage_cached_key ON analytics_v1.coverage_cached (release);
 CREATE MATERIALIZED VIEW analytics_v1.latency_cached AS SELECT * FROM analytics_v1.latency WITH NO DATA;
 CREATE UNIQUE INDEX latency_cached_key ON analytics_v1.latency_cached (release, day, stage);
 

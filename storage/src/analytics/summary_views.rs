@@ -178,7 +178,7 @@ pub(super) const SUMMARY_VIEWS: &[View] = &[
             WITHIN_2500_KM,
             MEDIAN_ERROR_KM,
         ],
-        cached: false,
+        cached: true,
     },
     View {
         name: "calibration",
@@ -201,7 +201,7 @@ pub(super) const SUMMARY_VIEWS: &[View] = &[
             OBSERVED,
             real("gap", "claimed - observed: above zero is too sure"),
         ],
-        cached: false,
+        cached: true,
     },
     View {
         name: "calibration_error",
@@ -251,7 +251,7 @@ pub(super) const SUMMARY_VIEWS: &[View] = &[
             ),
             integer("mistakes", "(truths - found) + (answers - right_answers)"),
         ],
-        cached: false,
+        cached: true,
     },
     View {
         name: "score_drift",
@@ -360,7 +360,7 @@ pub(super) const SUMMARY_VIEWS: &[View] = &[
                 "Share of these whose true place lies in the credible region",
             ),
         ],
-        cached: false,
+        cached: true,
     },
     View {
         name: "shadow_agreement",

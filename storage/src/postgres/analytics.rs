@@ -205,6 +205,12 @@ fn select(wanted: &AnalyticsQuery) -> QueryBuilder<Postgres> {
     }
     if let Some(since) = wanted.since {
         sql.push(" AND v.day >= ").push_bind(since);
+        if view.column("prediction").is_some() {
+            // Ids are in order of time, to an hour: so the months and the index are used that can hold such days.
+            sql.push(" AND v.prediction >= geosurge_id_from(")
+                .push_bind(since)
+                .push("::timestamp AT TIME ZONE 'UTC' - interval '1 hour')");
+        }
     }
     sql.push(" ORDER BY ");
     for (index, part) in view.order.split(", ").enumerate() {
