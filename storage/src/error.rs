@@ -42,9 +42,14 @@ pub enum Error {
     /// The store did not answer; the same request may succeed later.
     #[error("the store is not available: {0}")]
     Unavailable(String),
-    /// The store does not let us in, or is not the one that it should be.
-    #[error("{0}")]
-    Denied(String),
+    /// The store does not let this user do that.
+    #[error("{store} denies access: {reason}")]
+    Denied {
+        /// The store.
+        store: String,
+        /// What was denied, and what to do.
+        reason: String,
+    },
     /// The store, or what is stored, is of a version that this one cannot use.
     #[error("{0}")]
     Incompatible(String),

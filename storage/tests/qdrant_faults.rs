@@ -170,7 +170,7 @@ async fn errors_that_stay_are_told_at_once() {
     );
     fake.fail("Upsert", Code::PermissionDenied, "Forbidden: read-only");
     let error = store.upsert(&name(), points(0..10)).await.unwrap_err();
-    assert!(matches!(error, Error::Denied(_)), "{error}");
+    assert!(matches!(error, Error::Denied { .. }), "{error}");
     assert_eq!(fake.calls("Upsert"), 2);
 }
 
@@ -191,7 +191,7 @@ async fn old_servers_and_wrong_keys_are_refused_when_connecting() {
         let error = QdrantVectorStore::connect(&options).await.unwrap_err();
         assert!(error.to_string().contains("GEOSURGE_QDRANT_API_KEY"), "{error}");
         assert!(
-            matches!(error, Error::Denied(_)) && !error.to_string().contains("wrong"),
+            matches!(error, Error::Denied { .. }) && !error.to_string().contains("wrong"),
             "{error}"
         );
     }

@@ -247,7 +247,7 @@ async fn a_wrong_key_is_refused() {
     for key in [Some(ApiKey::new("wrong").unwrap()), None] {
         options.api_key = key;
         let error = QdrantVectorStore::connect(&options).await.unwrap_err();
-        assert!(matches!(error, Error::Denied(_)), "{error}");
+        assert!(matches!(error, Error::Denied { .. }), "{error}");
         assert!(error.to_string().contains("GEOSURGE_QDRANT_API_KEY"), "{error}");
     }
 }
@@ -262,7 +262,7 @@ async fn an_unknown_authority_is_refused() {
     }
     let error = QdrantVectorStore::connect(&options).await.unwrap_err();
     assert!(
-        matches!(error, Error::Denied(_)) && error.to_string().contains("ca_file"),
+        matches!(error, Error::Invalid(_)) && error.to_string().contains("ca_file"),
         "{error}"
     );
 }

@@ -40,16 +40,19 @@ pub(super) fn explain(status: &Status, url: &str, what: &str) -> Error {
         };
     }
     let message = first_line(status.message());
+    let denied = |reason: &str| Error::Denied {
+        store: format!("the Qdrant server at {url}"),
+        reason: reason.to_owned(),
+    };
     match status.code() {
         Code::NotFound => Error::not_found(what),
         Code::AlreadyExists => Error::Conflict(format!("{what} exists already")),
-        Code::Unauthenticated => Error::Denied(format!(
-            "the Qdrant server at {url} asks for another API key: set GEOSURGE_QDRANT_API_KEY, or api_key_file in the [qdrant] \
-             settings, to the server's key"
-        )),
-        Code::PermissionDenied => Error::Denied(format!(
-            "the Qdrant server at {url} does not allow this with the given API key ({message}): GEOSURGE_QDRANT_API_KEY or \
-             api_key_file in the [qdrant] settings must name a key that may write"
+        Code::Unauthenticated => denied(
+            "it asks for another API key: set GEOSURGE_QDRANT_API_KEY, or api_key_file in the [qdrant] settings, to its key",
+        ),
+        Code::PermissionDenied => denied(&format!(
+            "the given API key does not allow this ({message}): GEOSURGE_QDRANT_API_KEY, or api_key_file in the [qdrant] \
+             settings, must name a key that may write"
         )),
         Code::Unimplemented => Error::Incompatible(format!(
             "{url} does not know this request ({message}): the address must be the gRPC port of a Qdrant server, {}",
@@ -61,7 +64,7 @@ pub(super) fn explain(status: &Status, url: &str, what: &str) -> Error {
         Code::Cancelled | Code::DeadlineExceeded => Error::Unavailable(format!(
             "the Qdrant server at {url} did not answer in time; see its load, or raise timeout_s in the [qdrant] settings"
         )),
-        _ if is_certificate(status) => Error::Denied(format!(
+        _ if is_certificate(status) => Error::Invalid(format!(
             "the certificate of the Qdrant server at {url} is not trusted ({}): name its authority's PEM file as ca_file in \
              the [qdrant] settings",
             chain(status)

@@ -35,8 +35,8 @@ impl QdrantVectorStore {
     /// Connects to a server, and checks its version and that it takes the key.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for impossible options, [`Error::Unavailable`] where the server does not answer, [`Error::Denied`]
-    /// where it does not take the key or its certificate is not trusted, [`Error::Incompatible`] where it is too old.
+    /// [`Error::Invalid`] for impossible options and a certificate that is not trusted, [`Error::Unavailable`] where the server
+    /// does not answer, [`Error::Denied`] where it does not take the key, [`Error::Incompatible`] where it is too old.
     pub async fn connect(options: &QdrantOptions) -> Result<Self> {
         let server = Server::new(options)?;
         let version = server.version().await?;
