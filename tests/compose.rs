@@ -40,8 +40,6 @@ struct Service {
     volumes: Vec<String>,
     #[serde(default)]
     ports: Vec<String>,
-    #[serde(default)]
-    profiles: Vec<String>,
     healthcheck: Option<HealthCheck>,
     #[serde(default)]
     depends_on: BTreeMap<String, serde_json::Value>,
@@ -52,13 +50,13 @@ struct Service {
 #[serde(untagged)]
 enum Mount {
     Name(String),
-    At { source: String, target: PathBuf },
+    At { source: String },
 }
 
 impl Mount {
     fn source(&self) -> &str {
         match self {
-            Mount::Name(source) | Mount::At { source, .. } => source,
+            Mount::Name(source) | Mount::At { source } => source,
         }
     }
 }

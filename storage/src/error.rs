@@ -80,14 +80,6 @@ pub enum Error {
         /// The store.
         store: String,
     },
-    /// The store does not let this user do that.
-    #[error("{store} denies access: {reason}")]
-    Denied {
-        /// The store.
-        store: String,
-        /// What was denied, and what to do.
-        reason: String,
-    },
     /// The disk is full.
     #[error("no space is left on the disk of {}: free some space and repeat the command", path.display())]
     DiskFull {
