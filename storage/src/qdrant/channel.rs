@@ -39,11 +39,21 @@ pub(super) fn open(options: &QdrantOptions) -> Result<Channel> {
         .keep_alive_timeout(options.connect_timeout)
         .http2_adaptive_window(true);
     if encrypted {
-        let mut tls = ClientTlsConfig::new().with_native_roots();
-        if let Some(path) = &options.ca_file {
-            let pem = fs::read(path).map_err(|error| Error::io(path, error))?;
-            tls = tls.ca_certificate(Certificate::from_pem(pem));
-        }
+        // Not both: small container images have no authorities of the system, which would be an error.
+        let tls = match &options.ca_file {
+            None => ClientTlsConfig::new().with_native_roots(),
+            Some(path) => {
+                let pem = fs::read_to_string(path).map_err(|error| Error::io(path, error))?;
+                // Without one the connection would fail later, and blame the server.
+                if !pem.contains("-----BEGIN CERTIFICATE-----") {
+                    return Err(Error::Invalid(format!(
+                        "{} holds no certificate in PEM form",
+                        path.display()
+                    )));
+                }
+                ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem))
+            }
+        };
         endpoint = endpoint.tls_config(tls).map_err(|error| {
             let reason = super::fault::chain(&error);
             Error::Invalid(match &options.ca_file {

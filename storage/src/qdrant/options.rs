@@ -16,7 +16,7 @@ pub struct QdrantOptions {
     pub url: String,
     /// Sent with every request.
     pub api_key: Option<ApiKey>,
-    /// PEM file of a certificate authority to trust beside the system's, for `https`.
+    /// PEM file of a certificate authority to trust instead of the system's, for `https`.
     pub ca_file: Option<PathBuf>,
     /// How long one request may take.
     pub timeout: Duration,

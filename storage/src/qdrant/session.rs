@@ -176,8 +176,8 @@ impl Session {
             }
             _ => false,
         };
-        if graph.is_some() {
-            self.wait_until_built(name, &marker.spec, rebuilt).await?;
+        if let Some(graph) = graph {
+            self.wait_until_built(name, &marker.spec, graph, rebuilt).await?;
         }
         Ok(graph)
     }
@@ -188,6 +188,7 @@ impl Session {
         &self,
         name: &CollectionName,
         spec: &CollectionSpec,
+        graph: Graph,
         rebuilt: bool,
     ) -> Result<()> {
         let started = Instant::now();
@@ -206,6 +207,13 @@ impl Session {
                     )));
                 }
                 CollectionStatus::Green => quiet += 1,
+                CollectionStatus::Grey => {
+                    // A server that was restarted leaves its indexes as they are until it is told something.
+                    self.server
+                        .update(&layout::build(&self.stored(name), spec, graph))
+                        .await?;
+                    quiet = 0;
+                }
                 _ => quiet = 0,
             }
             let kilobytes = info.points_count() * dimension.unwrap_or(0) * 4 / 1000;
