@@ -81,7 +81,7 @@ fn a_view_comes_as_table_csv_json_and_parquet() {
     );
     assert!(said.contains(&format!("{} rows", world.answers.len())), "{said}");
     let reader = SerializedFileReader::new(fs_err::File::open(&file).unwrap().into_parts().0).unwrap();
-    let parquet: Vec<Value> = reader.into_iter().map(|row| json(&row.unwrap())).collect();
+    let parquet: Vec<Value> = reader.into_iter().map(|row| as_json(&row.unwrap())).collect();
     assert_eq!(parquet.len(), world.answers.len());
     let all = succeed(geosurge(dir).args(["analytics", "predictions", "--json"]));
     for (line, row) in all.lines().zip(&parquet) {
@@ -101,7 +101,7 @@ fn a_view_comes_as_table_csv_json_and_parquet() {
 }
 
 /// A row of a Parquet file as the command's JSON has it.
-fn json(row: &Row) -> Value {
+fn as_json(row: &Row) -> Value {
     let value = |field: &Field| match field {
         Field::Null => Value::Null,
         Field::Bool(yes) => (*yes).into(),
