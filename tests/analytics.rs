@@ -109,7 +109,7 @@ fn as_json(row: &Row) -> Value {
         Field::Long(number) => (*number).into(),
         Field::Double(number) => (*number).into(),
         Field::Str(text) => text.as_str().into(),
-        other => panic!("{other:?} is not compared"),
+        other => other.to_string().into(),
     };
     let columns = row.get_column_iter();
     Value::Object(
