@@ -98,8 +98,9 @@ pub async fn analytics_count_accuracy(at: &dyn CatalogPlace) {
         // The two shares at which the observed one lies 1.96 standard deviations away.
         for bound in ["accuracy_low", "accuracy_high"] {
             let bound = row.real(bound);
-            let deviations = (p - bound).powi(2) / (bound * (1.0 - bound) / n);
-            assert!((deviations - 1.959_964_f64.powi(2)).abs() < 1e-4, "{row:?}");
+            let variance = bound * (1.0 - bound) / n;
+            let apart = (p - bound).powi(2) - 1.959_964_f64.powi(2) * variance;
+            assert!(apart.abs() < 1e-8, "{row:?}");
         }
         assert!(row.real("accuracy_low") < p + 1e-9 && row.real("accuracy_high") > p - 1e-9);
         let claimed = mean(answers.iter().map(|answer| answer.prediction.within[at]));
