@@ -81,7 +81,7 @@ fn a_view_comes_as_table_csv_json_and_parquet() {
     );
     assert!(said.contains(&format!("{} rows", world.answers.len())), "{said}");
     let reader = SerializedFileReader::new(fs_err::File::open(&file).unwrap().into_parts().0).unwrap();
-    let parquet: Vec<Value> = reader.into_iter().map(|row| as_json(&row.unwrap())).collect();
+    let parquet: Vec<Value> = reader.into_iter().map(|row| to_json(&row.unwrap())).collect();
     assert_eq!(parquet.len(), world.answers.len());
     let all = succeed(geosurge(dir).args(["analytics", "predictions", "--json"]));
     for (line, row) in all.lines().zip(&parquet) {
@@ -98,25 +98,6 @@ fn a_view_comes_as_table_csv_json_and_parquet() {
         }
     }
     assert!(!file.with_extension("parquet.part").exists());
-}
-
-/// A row of a Parquet file as the command's JSON has it.
-fn as_json(row: &Row) -> Value {
-    let value = |field: &Field| match field {
-        Field::Null => Value::Null,
-        Field::Bool(yes) => (*yes).into(),
-        Field::Int(number) => (*number).into(),
-        Field::Long(number) => (*number).into(),
-        Field::Double(number) => (*number).into(),
-        Field::Str(text) => text.as_str().into(),
-        other => other.to_string().into(),
-    };
-    let columns = row.get_column_iter();
-    Value::Object(
-        columns
-            .map(|(name, field)| (name.clone(), value(field)))
-            .collect(),
-    )
 }
 
 #[test]
