@@ -94,7 +94,11 @@ fn a_view_comes_as_table_csv_json_and_parquet() {
             "cannot_tell",
             "truth_token",
         ] {
-            assert_eq!(line[same], row[same], "{same}");
+            // A number may lose its last bit when it is read as JSON.
+            match (line[same].as_f64(), row[same].as_f64()) {
+                (Some(said), Some(kept)) => assert!((said - kept).abs() <= 1e-9 * kept.abs(), "{same}"),
+                _ => assert_eq!(line[same], row[same], "{same}"),
+            }
         }
     }
     assert!(!file.with_extension("parquet.part").exists());

@@ -16,8 +16,11 @@ use crate::{
 /// S2 levels of the three levels of the hierarchy.
 const S2_LEVELS: [u8; 3] = [2, 5, 8];
 
+/// Latitude, longitude, and the names of continent and country.
+type KnownPlace = (f64, f64, Option<(&'static str, &'static str)>);
+
 /// Places with the names of their continent and country; one at sea.
-const PLACES: [(f64, f64, Option<(&str, &str)>); 7] = [
+const PLACES: [KnownPlace; 7] = [
     (48.85, 2.35, Some(("Europe", "FR"))),
     (52.52, 13.4, Some(("Europe", "DE"))),
     (40.7, -74.0, Some(("North America", "US"))),
@@ -159,7 +162,7 @@ fn answers(levels: &[Vec<GeocellRecord>]) -> Vec<Answer> {
         let mut prediction = predict(levels, &mut numbers, release, created_at);
         prediction.client =
             [None, Some("studio"), Some("press")][(numbers.next() % 3) as usize].map(Into::into);
-        let truth = (numbers.next() % 3 > 0).then(|| truth(levels, &mut numbers, &prediction));
+        let truth = (!numbers.next().is_multiple_of(3)).then(|| truth(levels, &mut numbers, &prediction));
         let shadow = (release == "autumn" && index % 3 == 0).then(|| {
             let mut shadow = predict(
                 levels,
@@ -169,7 +172,7 @@ fn answers(levels: &[Vec<GeocellRecord>]) -> Vec<Answer> {
             );
             shadow.shadow_of = Some(prediction.id);
             shadow.client = prediction.client.clone();
-            if numbers.next() % 2 == 0 {
+            if numbers.next().is_multiple_of(2) {
                 shadow.candidates = prediction.candidates.clone();
                 shadow.location = prediction.location;
                 shadow.place = prediction.place.clone();
