@@ -282,7 +282,7 @@ impl Native {
         native.copy("deploy/qdrant/production.yaml", "qdrant/config/production.yaml");
         native.copy("deploy/geosurge.toml", "etc-geosurge/geosurge.toml");
         if native.qdrant.is_none() {
-            println!(
+            eprintln!(
                 "GEOSURGE_TEST_QDRANT_BINARY is not set: vectors stay in the data folder, and Qdrant's own command is not run"
             );
             let settings = dir.join("etc-geosurge/geosurge.toml");

@@ -1,6 +1,5 @@
 //! A tiny planet, an untrained model, and the command that indexes them.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -151,7 +150,7 @@ pub fn succeed(command: &mut Command) -> String {
 
 /// Starts a command that says what it does in a file.
 pub fn start(command: &mut Command, said: &Path) -> Child {
-    let file = File::create(said).unwrap();
+    let (file, _) = fs_err::File::create(said).unwrap().into_parts();
     command
         .stdin(Stdio::null())
         .stdout(file.try_clone().unwrap())

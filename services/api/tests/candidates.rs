@@ -13,8 +13,11 @@ use storage::{AuditFilter, PredictionFilter, Shadows};
 const ADD: &str = "mutation($images: [NewReferenceImage!]!) { addReferenceImages(images: $images) {
     index fileName image { id releaseId location { latitude longitude } thumbnailUrl } duplicateOf { id } error { code message reason } } }";
 
+/// A file's name, its bytes and the place that is given for it.
+type Upload<'a> = (&'a str, &'a [u8], Option<(f64, f64)>);
+
 /// Adds photos at places (by their EXIF without one).
-async fn add(client: &Client, photos: &[(&str, &[u8], Option<(f64, f64)>)]) -> Value {
+async fn add(client: &Client, photos: &[Upload<'_>]) -> Value {
     let images: Vec<Value> = photos
         .iter()
         .map(|(_, _, place)| match place {

@@ -356,7 +356,7 @@ fn retrieved(key: Key, stored: &Stored, with_vectors: bool) -> RetrievedPoint {
     RetrievedPoint {
         id: id(key),
         payload: stored.payload.clone(),
-        vectors: with_vectors.then(|| VectorsOutput {
+        vectors: with_vectors.then_some(VectorsOutput {
             vectors_options: Some(vectors_output::VectorsOptions::Vectors(vectors)),
         }),
         ..RetrievedPoint::default()
