@@ -160,7 +160,7 @@ fn two_indexers_at_once_build_one_whole_release() {
             if !status.success() {
                 let text = fs_err::read_to_string(said).unwrap();
                 assert!(
-                    text.contains("is in use by process") || text.contains("is being changed by"),
+                    text.contains("is in use by") || text.contains("is being changed by"),
                     "{text}"
                 );
                 refused += 1;
