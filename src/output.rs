@@ -1,5 +1,8 @@
 //! What the command writes: tables for people, JSON for programs, logs on standard error.
 
+use std::fmt::Display;
+use std::io::{self, Write};
+
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, Table, TableComponent};
 use geocells::{Accuracy, LatLng, THRESHOLDS};
@@ -27,13 +30,36 @@ pub fn start_logging(settings: &Settings) {
     }
 }
 
-/// A line on standard output.
-#[expect(
-    clippy::print_stdout,
-    reason = "the command's answer belongs on standard output"
-)]
-pub fn line(text: impl std::fmt::Display) {
-    println!("{text}");
+/// A line on standard output, by [`Answer`].
+pub fn line(text: impl Display) {
+    // An answer that cannot be written does not come back.
+    let _ = writeln!(Answer, "{text}");
+}
+
+/// Standard output. The process ends when nobody can read it any more: quietly when the reader has left, as `head` does, and
+/// with an error when it could not be written, for instance to a full disk.
+pub struct Answer;
+
+impl Write for Answer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        io::stdout().write(bytes).or_else(|error| end_unread(error))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().flush().or_else(|error| end_unread(error))
+    }
+}
+
+/// Ends the process after a failed write, unless the write is merely to be tried again.
+fn end_unread<T>(error: io::Error) -> io::Result<T> {
+    match error.kind() {
+        io::ErrorKind::Interrupted => Err(error),
+        io::ErrorKind::BrokenPipe => std::process::exit(0),
+        _ => {
+            eprintln!("error: the answer could not be written to standard output: {error}");
+            std::process::exit(1)
+        }
+    }
 }
 
 /// One JSON value on one line of standard output.

@@ -80,7 +80,7 @@ struct Decoded {
 
 /// Makes the collection of a release's reference images.
 pub(crate) async fn create(target: Target<'_>, levels: usize, dimension: usize) -> Result<()> {
-    let mut spec = CollectionSpec::new([VectorSpec::flat(references::VISUAL, dimension)])
+    let mut spec = CollectionSpec::new([VectorSpec::graph(references::VISUAL, dimension)])
         .with_index(references::GEOCELL, FieldKind::Keyword)
         .with_index(references::LOCATION, FieldKind::Geo)
         .with_index(references::CAPTURED_AT, FieldKind::Datetime);

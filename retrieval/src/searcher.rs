@@ -72,8 +72,8 @@ impl Searcher {
         let found = usize::try_from(info.points).unwrap_or(usize::MAX);
         self.require(
             &collection,
-            // Photos may be added while others are answered; what a killed process left half done is incomplete.
-            info.state != CollectionState::Incomplete && found > 0,
+            // Photos may be added while others are answered.
+            info.searchable && found > 0,
             found.max(1),
             found,
         )

@@ -79,7 +79,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<()> {
         let catalog = catalog.as_ref();
         match &args.out {
             None if table => show(catalog, &query, args.limit.is_none()).await,
-            None => write(catalog, &query, args, std::io::stdout()).await.map(drop),
+            None => write(catalog, &query, args, output::Answer).await.map(drop),
             Some(path) => save(catalog, &query, args, path).await,
         }
     })

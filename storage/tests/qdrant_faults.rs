@@ -282,3 +282,50 @@ async fn large_batches_are_split() {
     assert!(answers.len() == 130 && answers.iter().all(|hits| hits[0].id == 9.into()));
     assert_eq!(fake.calls("Points/QueryBatch"), 3);
 }
+
+/// An authority of its own, and what it signed for `localhost`: the authority's certificate, the server's, and its key.
+fn authority() -> (String, String, String) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let certificate = params.self_signed(&key).unwrap().pem();
+    let issuer = rcgen::Issuer::new(params, key);
+    let server_key = rcgen::KeyPair::generate().unwrap();
+    let server = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let server = server.signed_by(&server_key, &issuer).unwrap();
+    (certificate, server.pem(), server_key.serialize_pem())
+}
+
+/// With `https` the server must show a certificate of a trusted authority, before the key is sent.
+#[tokio::test]
+async fn a_server_behind_tls_is_trusted_by_its_authority_alone() {
+    let (certificate, server, key) = authority();
+    let fake = Fake::start_tls(&server, &key).await;
+    fake.set_key("right");
+    let dir = tempfile::tempdir().unwrap();
+    let ca_file = dir.path().join("ca.pem");
+    let mut options = fake.options();
+    options.api_key = Some(ApiKey::new("right").unwrap());
+
+    let error = QdrantVectorStore::connect(&options).await.unwrap_err();
+    assert!(error.to_string().contains("is not trusted"), "{error}");
+    fs_err::write(&ca_file, authority().0).unwrap();
+    options.ca_file = Some(ca_file.clone());
+    let error = QdrantVectorStore::connect(&options).await.unwrap_err();
+    assert!(error.to_string().contains("is not trusted"), "{error}");
+    assert_eq!(fake.calls(""), 0);
+
+    fs_err::write(&ca_file, certificate).unwrap();
+    let store = QdrantVectorStore::connect(&options).await.unwrap();
+    store.create_collection(&name(), &spec()).await.unwrap();
+    store.upsert(&name(), points(0..10)).await.unwrap();
+    assert_eq!(store.finish_load(&name()).await.unwrap(), 10);
+    assert_eq!(store.search(&name(), search()).await.unwrap()[0].id, 9.into());
+
+    // Spoken to without encryption, it does not answer.
+    let mut plain = options.clone();
+    plain.url = options.url.replace("https", "http");
+    plain.ca_file = None;
+    plain.retry_reads = Duration::from_millis(100);
+    QdrantVectorStore::connect(&plain).await.unwrap_err();
+}

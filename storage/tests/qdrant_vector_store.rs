@@ -131,6 +131,7 @@ async fn two_processes_see_each_others_loads() {
         };
         assert_eq!(state(Arc::clone(&indexer)).await, CollectionState::Loading);
         assert_eq!(state(Arc::clone(&service)).await, CollectionState::Incomplete);
+        assert!(service.collection(&collection).await.unwrap().searchable);
         assert_eq!(indexer.finish_load(&collection).await.unwrap(), 20);
         assert_eq!(state(Arc::clone(&service)).await, CollectionState::Complete);
 

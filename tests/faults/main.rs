@@ -1,13 +1,16 @@
 //! What happens when things break: the indexer is killed, the database is locked, the disk is full, two indexers run at once,
-//! clocks disagree. Nothing may be lost, nothing half active, and every error clear.
+//! clocks disagree, servers are killed and come back. Nothing may be lost, nothing half active, and every error clear.
 //!
 //! `GEOSURGE_FAULTS` says at how many random moments the indexer is killed (default 8) and `GEOSURGE_FAULTS_SEED` which ones;
 //! `cargo test --release --test faults -- --nocapture` tells what was met.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod changes;
+#[path = "../../storage/tests/support/cluster.rs"]
+mod cluster;
 mod kills;
 mod machine;
+mod servers;
 mod snapshot;
 mod world;
 

@@ -45,58 +45,68 @@ impl Snapshot {
     pub fn take(data: &Path, release: &str, queries: &[PathBuf]) -> Self {
         block(async {
             let (store, catalog) = open(data).await;
-            let id = ReleaseId::new(release).unwrap();
-            let found = catalog.release(&id).await.unwrap();
-            let mut collections = BTreeMap::new();
-            for name in store.list_collections().await.unwrap() {
-                if !name.belongs_to(&id) {
-                    continue;
-                }
-                let info = store.collection(&name).await.unwrap();
-                assert_eq!(info.state, CollectionState::Complete, "{name}");
-                let page = store.scroll(&name, None, 100_000).await.unwrap();
-                assert_eq!(
-                    page.points.len() as u64,
-                    info.points,
-                    "{name}: duplicates or holes"
-                );
-                let points = page.points.into_iter().map(|point| (point.id, point));
-                collections.insert(name.to_string(), points.collect());
-            }
-            let mut geocells = Vec::new();
-            for level in 0..found.levels {
-                geocells.extend(catalog.geocells(&id, level, None, 100_000).await.unwrap());
-            }
-            let images = catalog.list_reference_images(&id, None, 100_000).await.unwrap();
-            let localizer = Localizer::open(Some(&id), store, catalog, &OpenOptions::default())
-                .await
-                .unwrap();
-            let photos = queries
-                .iter()
-                .map(|path| Photo::from(image::open(path).unwrap().to_rgb8()));
-            let answers = localizer
-                .localize(photos.collect(), &LocalizeOptions::default())
-                .await
-                .unwrap();
-            let answers = answers
-                .into_iter()
-                .map(|answer| {
-                    let references = answer.references.iter().map(|reference| reference.id.into());
-                    (
-                        answer.candidates[0].token.token(),
-                        answer.confidence,
-                        references.collect(),
-                    )
-                })
-                .collect();
-            Self {
-                status: found.status.to_string(),
-                collections,
-                geocells,
-                images,
-                answers,
-            }
+            Self::of(store, catalog, release, queries).await
         })
+    }
+
+    /// Reads a release from any stores, and asks it the queries.
+    pub async fn of(
+        store: Arc<dyn VectorStore>,
+        catalog: Arc<dyn Catalog>,
+        release: &str,
+        queries: &[PathBuf],
+    ) -> Self {
+        let id = ReleaseId::new(release).unwrap();
+        let found = catalog.release(&id).await.unwrap();
+        let mut collections = BTreeMap::new();
+        for name in store.list_collections().await.unwrap() {
+            if !name.belongs_to(&id) {
+                continue;
+            }
+            let info = store.collection(&name).await.unwrap();
+            assert_eq!(info.state, CollectionState::Complete, "{name}");
+            let page = store.scroll(&name, None, 100_000).await.unwrap();
+            assert_eq!(
+                page.points.len() as u64,
+                info.points,
+                "{name}: duplicates or holes"
+            );
+            let points = page.points.into_iter().map(|point| (point.id, point));
+            collections.insert(name.to_string(), points.collect());
+        }
+        let mut geocells = Vec::new();
+        for level in 0..found.levels {
+            geocells.extend(catalog.geocells(&id, level, None, 100_000).await.unwrap());
+        }
+        let images = catalog.list_reference_images(&id, None, 100_000).await.unwrap();
+        let localizer = Localizer::open(Some(&id), store, catalog, &OpenOptions::default())
+            .await
+            .unwrap();
+        let photos = queries
+            .iter()
+            .map(|path| Photo::from(image::open(path).unwrap().to_rgb8()));
+        let answers = localizer
+            .localize(photos.collect(), &LocalizeOptions::default())
+            .await
+            .unwrap();
+        let answers = answers
+            .into_iter()
+            .map(|answer| {
+                let references = answer.references.iter().map(|reference| reference.id.into());
+                (
+                    answer.candidates[0].token.token(),
+                    answer.confidence,
+                    references.collect(),
+                )
+            })
+            .collect();
+        Self {
+            status: found.status.to_string(),
+            collections,
+            geocells,
+            images,
+            answers,
+        }
     }
 
     /// Fails unless both hold the same: points, vectors, payloads, rows and answers. Returns the largest difference of a vector.

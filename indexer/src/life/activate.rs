@@ -73,13 +73,19 @@ pub(super) async fn check(
             Err(error) if error.is_not_found() => return Err(not_whole(format!("{error}"))),
             other => other?,
         };
-        if info.state == CollectionState::Incomplete || info.points == 0 {
+        let is_references = collection == storage::CollectionName::references(&release.id);
+        // Reference images may be changed by another process meanwhile.
+        let usable = match is_references {
+            true => info.searchable,
+            false => info.state != CollectionState::Incomplete,
+        };
+        if !usable || info.points == 0 {
             let (points, state) = (info.points, info.state);
             return Err(not_whole(format!(
                 "{collection} is {state:?} with {points} points"
             )));
         }
-        if collection != storage::CollectionName::references(&release.id) {
+        if !is_references {
             cells += info.points;
         }
     }

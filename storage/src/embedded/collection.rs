@@ -8,6 +8,7 @@ use qdrant_edge as edge;
 use rayon::prelude::*;
 
 use super::atomic_file::sync_directory;
+use super::graph;
 use super::manifest::{Manifest, Phase};
 use super::shard::Shard;
 use super::translate;
@@ -108,6 +109,7 @@ impl Collection {
                 spec: inner.manifest.spec.clone(),
                 points,
                 state,
+                searchable: !inner.interrupted,
             })
         })
     }
@@ -148,10 +150,10 @@ impl Collection {
                 return Ok(inner.manifest.points);
             }
             inner.shard.flush()?;
-            inner.manifest.phase = Phase::Optimizing;
-            inner.manifest.write(&self.dir)?;
-            inner.shard.run(edge::EdgeShard::optimize)?;
-            inner.shard.flush()?;
+            let points = inner.shard.count(None)?;
+            if graph::is_due(&inner.manifest.spec, points, inner.manifest.indexed) {
+                inner.optimize(&self.dir, points)?;
+            }
             inner.manifest.points = inner.shard.count(None)?;
             inner.manifest.phase = Phase::Complete;
             inner.manifest.write(&self.dir)?;
@@ -246,6 +248,22 @@ impl Inner {
         let written = change(&self.shard).and_then(|()| self.shard.flush());
         self.interrupted |= written.is_err();
         written
+    }
+
+    /// Merges segments and builds graphs, over short codes where so many points pay for them.
+    fn optimize(&mut self, dir: &Path, points: u64) -> Result<()> {
+        let codes = graph::has_codes(&self.manifest.spec, points);
+        if codes != self.shard.has_codes() {
+            self.shard.reopen(&self.manifest.spec, codes)?;
+        }
+        self.manifest.phase = Phase::Optimizing;
+        // What an interruption leaves is copied into a shard without graphs.
+        self.manifest.indexed = 0;
+        self.manifest.write(dir)?;
+        self.shard.run(edge::EdgeShard::optimize)?;
+        self.shard.flush()?;
+        self.manifest.indexed = points;
+        Ok(())
     }
 
     fn search(&self, request: &SearchRequest) -> Result<Vec<Hit>> {

@@ -34,6 +34,9 @@ pub(super) struct Manifest {
     pub(super) phase: Phase,
     /// Points when the last load was finished.
     pub(super) points: u64,
+    /// Points when graphs were last built.
+    #[serde(default)]
+    pub(super) indexed: u64,
 }
 
 impl Manifest {
@@ -44,6 +47,7 @@ impl Manifest {
             spec,
             phase: Phase::Loading,
             points: 0,
+            indexed: 0,
         }
     }
 

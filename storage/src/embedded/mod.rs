@@ -13,6 +13,7 @@
 mod aliases;
 mod atomic_file;
 mod collection;
+mod graph;
 mod lock;
 mod manifest;
 mod registry;

@@ -21,7 +21,7 @@ impl Shard {
     /// Creates an empty shard in a new directory and indexes its fields.
     pub(super) fn create(path: &Path, spec: &CollectionSpec) -> Result<Self> {
         fs::create_dir(path).map_err(|error| Error::io(path, error))?;
-        let engine = edge::EdgeShard::new(path, translate::config(spec))
+        let engine = edge::EdgeShard::new(path, translate::config(spec, false))
             .map_err(|error| engine_error(path, &error.to_string()))?;
         let shard = Self {
             path: path.to_owned(),
@@ -36,7 +36,29 @@ impl Shard {
 
     /// Opens a shard that was created here.
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let opened = guard(path, || edge::EdgeShard::load(path, None))?;
+        Self::load(path, None)
+    }
+
+    /// Opens the shard anew so that the next optimisation gives its points short codes, or takes them away.
+    pub(super) fn reopen(&mut self, spec: &CollectionSpec, codes: bool) -> Result<()> {
+        self.flush()?;
+        let engine = self.engine.take();
+        guard(&self.path, || drop(engine))?;
+        *self = Self::load(&self.path, Some(translate::config(spec, codes)))?;
+        Ok(())
+    }
+
+    /// Whether points get short codes when the shard is optimised.
+    pub(super) fn has_codes(&self) -> bool {
+        self.engine.as_ref().is_some_and(|engine| {
+            let config = engine.config();
+            let mut vectors = config.vectors.values();
+            vectors.any(|vector| vector.quantization_config.is_some())
+        })
+    }
+
+    fn load(path: &Path, config: Option<edge::EdgeConfig>) -> Result<Self> {
+        let opened = guard(path, || edge::EdgeShard::load(path, config))?;
         let engine = opened.map_err(|error| match engine_error(path, &error.to_string()) {
             Error::Unavailable(reason) => Error::Corrupt {
                 path: path.to_owned(),
@@ -138,4 +160,75 @@ fn engine_error(path: &Path, message: &str) -> Error {
     }
     let message = message.lines().next().unwrap_or_default();
     Error::Unavailable(format!("{}: {message}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use rand::rngs::SmallRng;
+    use rand::{Rng, SeedableRng};
+
+    use super::*;
+    use crate::{SearchRequest, VectorSpec};
+
+    /// Enough for a graph, which the engine builds from 10 MB of vectors on.
+    const POINTS: u64 = 24_000;
+    const DIMENSION: usize = 128;
+
+    fn nearest(shard: &Shard, query: &[f32], exact: bool) -> Vec<PointId> {
+        let request = SearchRequest::new("v", query.to_vec(), 10);
+        let found = shard
+            .run(|engine| engine.query(translate::query(&request, None, exact, 10)))
+            .unwrap();
+        found.into_iter().map(|point| point.id.into()).collect()
+    }
+
+    #[test]
+    fn short_codes_find_what_the_vectors_find_and_leave_exact_searches_exact() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("shard");
+        let spec = CollectionSpec::new([VectorSpec::graph("v", DIMENSION)]);
+        let mut numbers = SmallRng::seed_from_u64(5);
+        let mut unit = || {
+            let row: Vec<f32> = (0..DIMENSION)
+                .map(|_| numbers.random_range(-1.0_f32..1.0))
+                .collect();
+            let norm = row.iter().map(|x| x * x).sum::<f32>().sqrt();
+            row.into_iter().map(|x| x / norm).collect::<Vec<f32>>()
+        };
+        let rows: Vec<Vec<f32>> = (0..POINTS).map(|_| unit()).collect();
+        let queries: Vec<Vec<f32>> = (0..40)
+            .map(|at| {
+                let (near, noise) = (&rows[at * 500], unit());
+                near.iter().zip(noise).map(|(x, y)| x + 0.7 * y).collect()
+            })
+            .collect();
+        let mut shard = Shard::create(&path, &spec).unwrap();
+        for (first, chunk) in rows.chunks(500).enumerate() {
+            let points = chunk
+                .iter()
+                .enumerate()
+                .map(|(at, row)| Point::new((first * 500 + at) as u64, [("v", row.clone())]));
+            shard.upsert(points.collect()).unwrap();
+        }
+        assert!(!shard.has_codes());
+        let before: Vec<_> = queries.iter().map(|query| nearest(&shard, query, true)).collect();
+
+        shard.reopen(&spec, true).unwrap();
+        assert!(shard.has_codes());
+        assert!(shard.run(edge::EdgeShard::optimize).unwrap());
+        shard.flush().unwrap();
+        drop(shard);
+        let shard = Shard::open(&path).unwrap();
+        assert!(shard.has_codes());
+        assert_eq!(shard.count(None).unwrap(), POINTS);
+        let mut found = 0;
+        for (query, wanted) in queries.iter().zip(&before) {
+            assert_eq!(&nearest(&shard, query, true), wanted);
+            let answers = nearest(&shard, query, false);
+            found += wanted.iter().filter(|id| answers.contains(id)).count();
+        }
+        let recall = found as f64 / (10 * queries.len()) as f64;
+        assert!(recall >= 0.95, "recall {recall}");
+    }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use qdrant_edge as edge;
 use serde_json::{Value, json};
 
+use super::graph;
 use crate::{
     CollectionSpec, Condition, Error, FieldKind, Filter, Hit, Point, PointId, Result, SearchRequest,
     StoredPoint, VectorIndex,
@@ -12,6 +13,12 @@ use crate::{
 
 /// Candidates that a search by graph keeps: more find more and cost more.
 const GRAPH_SEARCH_WIDTH: usize = 128;
+
+/// How many times the answers are compared by their vectors after the codes have chosen.
+const CODE_OVERSAMPLING: f64 = 2.0;
+
+/// Share of the components that the codes' range covers.
+const CODE_QUANTILE: f32 = 0.99;
 
 impl From<PointId> for edge::PointId {
     fn from(id: PointId) -> Self {
@@ -31,12 +38,10 @@ impl From<edge::PointId> for PointId {
     }
 }
 
-/// The engine's configuration of a collection: inner product everywhere; a graph only where one is asked for.
-pub(super) fn config(spec: &CollectionSpec) -> edge::EdgeConfig {
-    let has_graph = spec
-        .vectors
-        .iter()
-        .any(|vector| vector.index == VectorIndex::Graph);
+/// The engine's configuration of a collection: inner product everywhere; a graph only where one is asked for, over the vectors
+/// or over codes of one byte a component.
+pub(super) fn config(spec: &CollectionSpec, codes: bool) -> edge::EdgeConfig {
+    let has_graph = graph::has_graph(spec);
     let mut builder = edge::EdgeConfig::builder().optimizers(edge::EdgeOptimizersConfig {
         default_segment_number: Some(1),
         // The engine builds graphs above 10,000 kB of vectors, and reads 0 as "never".
@@ -50,6 +55,13 @@ pub(super) fn config(spec: &CollectionSpec) -> edge::EdgeConfig {
                 m: 0,
                 ..Default::default()
             });
+        } else if codes {
+            params =
+                params.quantization_config(edge::QuantizationConfig::from(edge::ScalarQuantizationConfig {
+                    r#type: edge::ScalarType::Int8,
+                    quantile: Some(CODE_QUANTILE),
+                    always_ram: Some(true),
+                }));
         }
         builder = builder.vector(vector.name.clone(), params.build());
     }
@@ -116,6 +128,16 @@ pub(super) fn query(
         params: Some(edge::SearchParams {
             exact,
             hnsw_ef: (!exact).then_some(GRAPH_SEARCH_WIDTH.max(limit)),
+            quantization: Some(edge::QuantizationSearchParams {
+                ignore: exact,
+                rescore: Some(true),
+                oversampling: (!exact).then_some(CODE_OVERSAMPLING),
+            }),
+            // Without it a filter that few neighbours meet leaves parts of the graph unreached.
+            acorn: (!exact && request.filter.is_some()).then_some(edge::AcornSearchParams {
+                enable: true,
+                max_selectivity: None,
+            }),
             ..Default::default()
         }),
         with_vector: edge::WithVector::Bool(false),

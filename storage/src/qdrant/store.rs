@@ -293,10 +293,12 @@ impl VectorStore for QdrantVectorStore {
         let session = &self.session;
         let (_, marker) = session.info(name).await?;
         let points = session.count(name, None).await?;
+        let broken = session.known.is_broken(name);
         Ok(CollectionInfo {
             spec: marker.spec.clone(),
             points,
-            state: marker.state(session.me, points, session.known.is_broken(name)),
+            state: marker.state(session.me, points, broken),
+            searchable: marker.is_searchable(session.me, broken),
         })
     }
 

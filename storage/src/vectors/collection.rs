@@ -270,6 +270,9 @@ pub struct CollectionInfo {
     pub points: u64,
     /// Whether everything that was written is there.
     pub state: CollectionState,
+    /// Whether it can be searched. A collection whose load was finished once stays searchable on a server while another process
+    /// changes it, though that process alone knows whether the change is whole.
+    pub searchable: bool,
 }
 
 /// A store that can be used.

@@ -19,7 +19,8 @@ use qdrant_client::qdrant::{HealthCheckReply, HealthCheckRequest};
 use state::State;
 use tonic::server::Grpc;
 use tonic::service::Routes;
-use tonic::transport::server::TcpIncoming;
+use tonic::transport::Identity;
+use tonic::transport::server::{Server, ServerTlsConfig, TcpIncoming};
 use tonic::{Code, Status};
 use tonic_prost::ProstCodec;
 
@@ -43,6 +44,19 @@ struct Faults {
 
 impl Fake {
     pub async fn start() -> Self {
+        Self::serve("http", "127.0.0.1", Server::builder()).await
+    }
+
+    /// The fake behind TLS, as `localhost`.
+    pub async fn start_tls(certificate_pem: &str, key_pem: &str) -> Self {
+        let identity = Identity::from_pem(certificate_pem, key_pem);
+        let server = Server::builder()
+            .tls_config(ServerTlsConfig::new().identity(identity))
+            .unwrap();
+        Self::serve("https", "localhost", server).await
+    }
+
+    async fn serve(scheme: &str, host: &str, mut server: Server) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let faults = Faults {
             version: "1.19.0".into(),
@@ -51,12 +65,12 @@ impl Fake {
             calls: Vec::new(),
         };
         let fake = Self {
-            url: format!("http://{}", listener.local_addr().unwrap()),
+            url: format!("{scheme}://{host}:{}", listener.local_addr().unwrap().port()),
             state: Arc::default(),
             faults: Arc::new(Mutex::new(faults)),
         };
         let router = axum::Router::new().fallback(call).with_state(fake.clone());
-        let serving = tonic::transport::Server::builder()
+        let serving = server
             .add_routes(Routes::from(router))
             .serve_with_incoming(TcpIncoming::from(listener));
         tokio::spawn(serving);

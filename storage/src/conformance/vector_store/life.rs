@@ -115,6 +115,7 @@ pub async fn a_finished_load_survives_reopening(at: &dyn VectorStorePlace) {
     let store = at.open().await.unwrap();
     let info = store.collection(&name).await.unwrap();
     assert_eq!((info.state, info.points), (CollectionState::Complete, 600));
+    assert!(info.searchable);
     assert_eq!(info.spec, small_spec());
     assert_eq!(store.search(&name, search()).await.unwrap(), before);
     let read = store.get(&name, &[7.into()], true).await.unwrap();
@@ -132,9 +133,10 @@ pub async fn an_interrupted_load_is_noticed_and_resumed(at: &dyn VectorStorePlac
     }
     let store = at.open().await.unwrap();
     store.create_collection(&name, &small_spec()).await.unwrap();
+    let info = store.collection(&name).await.unwrap();
     assert_eq!(
-        store.collection(&name).await.unwrap().state,
-        CollectionState::Incomplete
+        (info.state, info.searchable),
+        (CollectionState::Incomplete, false)
     );
     let error = store.search(&name, search()).await.unwrap_err();
     assert!(matches!(error, Error::Incomplete { .. }), "{error}");
