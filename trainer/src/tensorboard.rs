@@ -269,7 +269,7 @@ mod tests {
         assert_eq!(events.len(), 3, "a stage is no curve");
         assert_eq!(events[0].file_version.as_deref(), Some("brain.Event:2"));
         assert_eq!(
-            (events[1].step, events[1].session_log.unwrap().status),
+            (events[1].step, events[1].session_log.as_ref().unwrap().status),
             (41, START)
         );
         assert_eq!(events[2].step, 60);
