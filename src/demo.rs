@@ -186,8 +186,8 @@ fn learn(
     };
     let options = TrainingOptions {
         resume,
-        cache: settings.data_dir.join("cache"),
-        device: device.clone(),
+        revision: train::revision(),
+        ..TrainingOptions::new(settings.data_dir.join("cache"), device.clone())
     };
     let show = |p: &trainer::Progress| train::show(bar, p);
     trainer::train(&world.gallery, &config, &world.run, &options, &show, cancel)

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use candle_core::Device;
 use datasets::Dataset;
 use hub::ModelsFolder;
+use trainer::config::SHIPPED;
 use trainer::{Progress, RunFolder, TrainingConfig, TrainingOptions, TrainingReport};
 
 use crate::device::DeviceKind;
@@ -17,7 +19,8 @@ pub struct Args {
     /// Dataset folder (photos.parquet) or manifest
     #[arg(long, value_name = "DIR")]
     dataset: PathBuf,
-    /// Training configuration (trainer/configs has documented examples), or the name of a built-in one: demo, paper, clip
+    /// Training configuration (docs/training.md explains every key), or the name of a shipped one: demo, laptop, single-gpu,
+    /// geosurge-mp16. With --resume the run's own is used; one that is given may differ from it in what may change
     #[arg(long, value_name = "FILE|NAME", required_unless_present = "resume")]
     config: Option<String>,
     /// Folder of the run: configuration, metrics.jsonl, state and the checkpoint
@@ -26,12 +29,15 @@ pub struct Args {
     /// Go on with the run in --out, exactly where it stopped
     #[arg(long)]
     resume: bool,
-    /// Folder of decoded photographs, reused by later runs [default: the run's cache folder]
+    /// Folder of decoded photographs and stored tokens, reused by later runs [default: the run's cache folder]
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
     /// Where to compute
     #[arg(long, value_enum, default_value_t = DeviceKind::Auto)]
     device: DeviceKind,
+    /// CUDA devices that share every batch, from the first on
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    gpus: usize,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
@@ -41,19 +47,22 @@ pub fn run(args: &Args, settings: &Settings) -> Result<()> {
     let dataset = Dataset::open(&args.dataset)?;
     let folder = RunFolder::new(&args.out);
     let mut config = match (&args.config, args.resume) {
-        (_, true) => folder.read_config()?,
-        (Some(name), false) => read_config(name)?,
-        (None, false) => bail!("--config is missing: name a file or one of demo, paper, clip"),
+        (Some(name), _) => read_config(name)?,
+        (None, true) => folder.read_config()?,
+        (None, false) => bail!("--config is missing: name a file or one of {}", shipped()),
     };
     if let Some(pretrained) = &mut config.pretrained {
         // By its name, or by a path that holds wherever the run is gone on with.
         let models = ModelsFolder::new(settings.models_dir());
         pretrained.directory = models.locate(&pretrained.directory.to_string_lossy())?;
     }
+    let cache = args.cache.clone().unwrap_or_else(|| args.out.join("cache"));
+    let device = args.device.open()?;
     let options = TrainingOptions {
         resume: args.resume,
-        cache: args.cache.clone().unwrap_or_else(|| args.out.join("cache")),
-        device: args.device.open()?,
+        further_devices: further_devices(&device, args.gpus)?,
+        revision: revision(),
+        ..TrainingOptions::new(cache, device)
     };
     let cancel = interrupt::flag()?;
     let bar = Bar::new(args.json);
@@ -68,13 +77,42 @@ pub fn run(args: &Args, settings: &Settings) -> Result<()> {
 
 fn read_config(name: &str) -> Result<TrainingConfig> {
     let path = std::path::Path::new(name);
-    match name {
-        "demo" if !path.exists() => Ok(TrainingConfig::demo()),
-        "paper" if !path.exists() => Ok(TrainingConfig::paper()),
-        "clip" if !path.exists() => Ok(TrainingConfig::clip()),
-        _ => TrainingConfig::read(path)
-            .context("a built-in configuration is demo, paper or clip; anything else is a file"),
+    match TrainingConfig::shipped(name) {
+        Some(config) if !path.exists() => Ok(config),
+        _ => TrainingConfig::read(path).with_context(|| {
+            format!(
+                "a shipped configuration is one of {}; anything else is a file",
+                shipped()
+            )
+        }),
     }
+}
+
+/// Names of the shipped configurations.
+fn shipped() -> String {
+    SHIPPED.map(|(name, _)| name).join(", ")
+}
+
+/// The CUDA devices after the first.
+fn further_devices(first: &Device, count: usize) -> Result<Vec<Device>> {
+    if count <= 1 {
+        return Ok(Vec::new());
+    }
+    if !first.is_cuda() {
+        bail!(
+            "--gpus {count} needs CUDA devices; on a CPU, threads share a batch: set threads in the configuration"
+        );
+    }
+    (1..count)
+        .map(|k| {
+            Device::new_cuda(k).with_context(|| format!("CUDA device {k} could not be opened; lower --gpus"))
+        })
+        .collect()
+}
+
+/// The source revision that this program was built from, where its builder knew.
+pub fn revision() -> Option<String> {
+    option_env!("GEOSURGE_REVISION").map(str::to_owned)
 }
 
 /// Draws the trainer's progress.
@@ -97,8 +135,11 @@ pub fn show(bar: &Bar, progress: &Progress) {
     if let Some(rate) = progress.images_per_second {
         note.push_str(&format!("{rate:.0} photos/s "));
     }
+    if let Some(idle) = progress.idle.filter(|idle| *idle >= 0.01) {
+        note.push_str(&format!("idle {:.0} % ", idle * 100.0));
+    }
     if let Some(left) = progress.remaining_seconds {
-        note.push_str(&format!("about {left:.0} s left"));
+        note.push_str(&format!("about {} left", output::duration(left)));
     }
     bar.show(
         progress.stage.phrase(),
@@ -130,6 +171,11 @@ pub fn summary(report: &TrainingReport) {
             report.skipped[0].reason
         ));
     }
+    let waiting = report.step_seconds.waiting / report.step_seconds.total().max(1e-9);
+    output::line(format!(
+        "the device waited for photographs {} of the time",
+        output::percent(waiting)
+    ));
     output::line(format!(
         "checkpoint {} in {}",
         report.checkpoint_id,

@@ -1,11 +1,18 @@
 //! A dataset: a manifest and the photos that it names.
 
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use image::{GrayImage, RgbImage};
 use sha2::{Digest, Sha256};
 
+use crate::shards::{Shards, is_shard, shard_of, shards_in};
 use crate::table::{self, ManifestRow};
-use crate::{Error, Photo, Result, atomic};
+use crate::{
+    DecodeLimits, Error, Photo, Result, atomic, decode_bytes, decode_image, decode_segmentation,
+    decode_segmentation_bytes,
+};
 
 /// The manifest's file name inside a dataset's directory.
 pub const MANIFEST: &str = "photos.parquet";
@@ -20,6 +27,8 @@ pub struct Dataset {
     root: PathBuf,
     /// The photos, in the manifest's order.
     photos: Vec<Photo>,
+    /// Where the photos lie that are members of shards.
+    shards: Arc<Shards>,
 }
 
 impl Dataset {
@@ -28,19 +37,26 @@ impl Dataset {
         Self {
             root: root.into(),
             photos,
+            shards: Arc::default(),
         }
     }
 
-    /// Opens a directory that holds `photos.parquet` (or else `photos.csv`), or a manifest file itself (Parquet or CSV).
+    /// Opens a directory that holds `photos.parquet` (or else `photos.csv`), or a manifest file itself (Parquet or CSV); or
+    /// a directory of WebDataset shards (`*.tar`) without a manifest, or one shard.
     ///
     /// Columns are found by the names that the field uses, in any case: `path`, `IMG_ID`, `image`, `file`… for the photo;
     /// `latitude`, `LAT`… and `longitude`, `LON`, `lng`… for the place; and optionally `segmentation`, `uploader` or
-    /// `AUTHOR`, `captured_at`, `sha256`, `place`. Photos are not looked at, only named.
+    /// `AUTHOR`, `captured_at`, `sha256`, `place`. Photos are not looked at, only named. The JSON of a shard's sample has the same
+    /// names. A manifest may name members of shards: `shard-000000.tar/one.jpg`.
     ///
     /// # Errors
     /// A missing or unreadable manifest, columns that are missing or look swapped, a row that cannot be used, no row at all.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let manifest = manifest_of(path.as_ref())?;
+        let path = path.as_ref();
+        if let Some((root, files)) = bare_shards(path)? {
+            return Self::open_shards(root, files);
+        }
+        let manifest = manifest_of(path)?;
         let root = match manifest.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
             _ => PathBuf::from("."),
@@ -55,7 +71,84 @@ impl Dataset {
                 detail: format!("{} has no row; import photos first", manifest.display()),
             });
         }
-        Ok(Self { root, photos })
+        let shards = Arc::new(shards_named(&root, &photos)?);
+        Ok(Self { root, photos, shards })
+    }
+
+    fn open_shards(root: PathBuf, files: Vec<PathBuf>) -> Result<Self> {
+        let shards = Shards::index(&root, files)?;
+        let photos = shards.photos()?;
+        if photos.is_empty() {
+            return Err(Error::NoPhotos {
+                detail: format!("the shards in {} hold no photo", root.display()),
+            });
+        }
+        Ok(Self {
+            root,
+            photos,
+            shards: Arc::new(shards),
+        })
+    }
+
+    /// Reads and decodes a photo, from its file or its shard.
+    ///
+    /// # Errors
+    /// As [`crate::decode_image`].
+    ///
+    /// # Panics
+    /// When `index` is not below [`Dataset::len`].
+    pub fn read_image(&self, index: usize, limits: &DecodeLimits) -> Result<RgbImage> {
+        match self.shards.read(&self.photos[index].path, limits)? {
+            Some(bytes) => decode_bytes(&bytes, self.image_path(index), limits),
+            None => decode_image(self.image_path(index), limits),
+        }
+    }
+
+    /// Reads and decodes a photo's segmentation map, from its file or its shard; `None` when the manifest names none.
+    ///
+    /// # Errors
+    /// As [`crate::decode_segmentation`].
+    ///
+    /// # Panics
+    /// When `index` is not below [`Dataset::len`].
+    pub fn read_segmentation(&self, index: usize) -> Result<Option<GrayImage>> {
+        let Some(path) = &self.photos[index].segmentation else {
+            return Ok(None);
+        };
+        let full = self.root.join(path);
+        let map = match self.shards.read(path, &DecodeLimits::default())? {
+            Some(bytes) => decode_segmentation_bytes(&bytes, full)?,
+            None => decode_segmentation(full)?,
+        };
+        Ok(Some(map))
+    }
+
+    /// The file on disk that holds a photo: its own, or its shard.
+    ///
+    /// # Panics
+    /// When `index` is not below [`Dataset::len`].
+    #[must_use]
+    pub fn holding_file(&self, index: usize) -> PathBuf {
+        match self.shards.file(&self.photos[index].path) {
+            Some(shard) => shard.to_path_buf(),
+            None => self.image_path(index),
+        }
+    }
+
+    /// The shard of every photo, as a number that grows in the manifest's order of shards; photos in files of their own are
+    /// counted in pieces of `piece`.
+    #[must_use]
+    pub fn shard_numbers(&self, piece: usize) -> Vec<usize> {
+        let mut known: HashMap<PathBuf, usize> = HashMap::new();
+        let number = |(index, photo): (usize, &Photo)| {
+            let shard = self.shards.file(&photo.path).map_or_else(
+                || PathBuf::from(format!("{}", index / piece.max(1))),
+                Path::to_path_buf,
+            );
+            let next = known.len();
+            *known.entry(shard).or_insert(next)
+        };
+        self.photos.iter().enumerate().map(number).collect()
     }
 
     /// Writes `photos.parquet` into the root, which is created where needed, and returns its path.
@@ -146,6 +239,36 @@ impl Dataset {
         }
         format!("{:x}", hasher.finalize())
     }
+}
+
+/// Root and shards, where `path` is a shard or a folder of shards without a manifest.
+fn bare_shards(path: &Path) -> Result<Option<(PathBuf, Vec<PathBuf>)>> {
+    if path.is_file() && is_shard(path) {
+        let root = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        return Ok(Some((root, vec![path.to_path_buf()])));
+    }
+    let has_manifest = [MANIFEST, CSV_MANIFEST]
+        .iter()
+        .any(|name| path.join(name).is_file());
+    if !path.is_dir() || has_manifest {
+        return Ok(None);
+    }
+    let files = shards_in(path)?;
+    Ok((!files.is_empty()).then(|| (path.to_path_buf(), files)))
+}
+
+/// The shards that a manifest's photos and maps are named in.
+fn shards_named(root: &Path, photos: &[Photo]) -> Result<Shards> {
+    let named = photos
+        .iter()
+        .flat_map(|photo| [Some(&photo.path), photo.segmentation.as_ref()])
+        .flatten();
+    let files: BTreeSet<PathBuf> = named
+        .filter_map(|path| shard_of(path))
+        .map(|shard| root.join(shard))
+        .filter(|shard| shard.is_file())
+        .collect();
+    Shards::index(root, files.into_iter().collect())
 }
 
 /// The manifest that `path` means: itself, or the one inside the directory.

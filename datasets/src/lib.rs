@@ -1,6 +1,6 @@
 //! Photographs with known places on disk: manifests, import, safe decoding and splits.
 //!
-//! - [`Dataset`], [`Photo`]: a manifest (`photos.parquet` or a CSV) and the photos that it names.
+//! - [`Dataset`], [`Photo`]: a manifest (`photos.parquet` or a CSV) and the photos that it names, in files or WebDataset shards.
 //! - [`import`]: photo files, folders and tables of places become a dataset; what cannot is reported, never dropped in silence.
 //! - [`decode_image`], [`decode_bytes`]: pixels from untrusted files within [`DecodeLimits`].
 //! - [`decode_segmentation`], [`ade20k`]: segmentation maps and their 150 classes.
@@ -18,6 +18,7 @@ mod import;
 mod photo;
 mod progress;
 mod segmentation;
+mod shards;
 mod sniff;
 mod split;
 mod table;
@@ -29,5 +30,5 @@ pub use gps::{GpsReading, read_gps, read_gps_bytes};
 pub use import::{ImportOptions, ImportReport, Skipped, import};
 pub use photo::Photo;
 pub use progress::Progress;
-pub use segmentation::{decode_segmentation, encode_segmentation};
+pub use segmentation::{decode_segmentation, decode_segmentation_bytes, encode_segmentation};
 pub use split::{Split, SplitBy, SplitConfig, split};

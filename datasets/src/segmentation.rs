@@ -17,11 +17,20 @@ use crate::{Error, Result, atomic};
 /// and for ids that no class has.
 pub fn decode_segmentation(path: impl AsRef<Path>) -> Result<GrayImage> {
     let path = path.as_ref();
+    let bytes = read_limited(path, &DecodeLimits::default())?;
+    decode_segmentation_bytes(&bytes, path)
+}
+
+/// Decodes a segmentation map in memory, as [`decode_segmentation`] does; `name` stands for it in errors.
+///
+/// # Errors
+/// As [`decode_segmentation`].
+pub fn decode_segmentation_bytes(bytes: &[u8], name: impl AsRef<Path>) -> Result<GrayImage> {
+    let path = name.as_ref();
     let limits = DecodeLimits::default();
-    let bytes = read_limited(path, &limits)?;
-    let format = decodable_format(&bytes, path)?;
+    let format = decodable_format(bytes, path)?;
     let map = guarded(path, || {
-        let decoder = open_decoder(&bytes, format, path, &limits)?;
+        let decoder = open_decoder(bytes, format, path, &limits)?;
         let stored = decoder.original_color_type();
         if stored != ExtendedColorType::L8 {
             return Err(bad(path, format!("its pixels are {stored:?}")));

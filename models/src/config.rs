@@ -24,6 +24,26 @@ pub struct ModelConfig {
     pub embedding: usize,
     /// Initial temperature of every level (paper: 0.07).
     pub temperature: f64,
+    /// What the rows of a level's table are.
+    #[serde(default, skip_serializing_if = "Head::is_default")]
+    pub head: Head,
+}
+
+/// What the rows of a level's table are (paper, Table VI).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Head {
+    /// Geographic embeddings: vectors of length 1 that photos are matched with.
+    #[default]
+    Embeddings,
+    /// The rows of a linear softmax classifier without bias: vectors of any length, the temperature their common scale.
+    Classifier,
+}
+
+impl Head {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The CLIP vision tower (ViT, pre-norm).
@@ -147,6 +167,7 @@ impl ModelConfig {
             },
             embedding: 768,
             temperature: 0.07,
+            head: Head::Embeddings,
         }
     }
 
@@ -178,6 +199,7 @@ impl ModelConfig {
             },
             embedding: 96,
             temperature: 0.07,
+            head: Head::Embeddings,
         }
     }
 

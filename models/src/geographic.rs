@@ -2,6 +2,7 @@
 
 use candle_core::Tensor;
 
+use crate::config::Head;
 use crate::ops::unit_rows;
 use crate::{Error, ParameterSpec, Parameters, Result};
 
@@ -9,6 +10,7 @@ use crate::{Error, ParameterSpec, Parameters, Result};
 #[derive(Clone, Debug)]
 pub struct GeographicEmbeddings {
     levels: Vec<Level>,
+    head: Head,
 }
 
 #[derive(Clone, Debug)]
@@ -53,7 +55,26 @@ impl GeographicEmbeddings {
                 })
             })
             .collect::<Result<_>>()?;
-        Ok(Self { levels })
+        Ok(Self {
+            levels,
+            head: Head::Embeddings,
+        })
+    }
+
+    /// The same tables, their rows taken as this head takes them. What is said below of length 1 holds for
+    /// [`Head::Embeddings`]; the rows of a classifier keep their length.
+    #[must_use]
+    pub fn with_head(mut self, head: Head) -> Self {
+        self.head = head;
+        self
+    }
+
+    /// Rows as the head takes them.
+    fn headed(&self, rows: &Tensor) -> Result<Tensor> {
+        match self.head {
+            Head::Embeddings => unit_rows(rows),
+            Head::Classifier => Ok(rows.clone()),
+        }
     }
 
     /// Number of levels.
@@ -81,7 +102,7 @@ impl GeographicEmbeddings {
     pub fn rows(&self, level: usize, cells: &[u32]) -> Result<Tensor> {
         let table = &self.levels[level].table;
         let index = Tensor::new(cells, table.device())?;
-        unit_rows(&table.index_select(&index, 0)?)
+        self.headed(&table.index_select(&index, 0)?)
     }
 
     /// Embeddings of all geocells of a level, `[cells, embedding]` of length 1.
@@ -89,7 +110,7 @@ impl GeographicEmbeddings {
     /// # Errors
     /// When the device fails.
     pub fn all(&self, level: usize) -> Result<Tensor> {
-        unit_rows(&self.levels[level].table)
+        self.headed(&self.levels[level].table)
     }
 
     /// Natural logarithm of a level's temperature, a scalar; trained.

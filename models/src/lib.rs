@@ -30,7 +30,7 @@ mod weights;
 
 pub use calibration::Calibration;
 pub use checkpoint::{Checkpoint, CheckpointContents, Checksums, FORMAT_VERSION, Provenance};
-pub use config::{Activation, FusionConfig, ModelConfig, Palette, Stream, VisionConfig};
+pub use config::{Activation, FusionConfig, Head, ModelConfig, Palette, Stream, VisionConfig};
 pub use encoder::{Crops, Encoded, Encoder, SegmenterChoice, Timings};
 pub use error::{Error, Result};
 pub use fusion::SemanticFusion;

@@ -52,7 +52,7 @@ impl Model {
         Ok(Self {
             config: config.clone(),
             visual: VisualEncoder::new_in(config, parameters, precision)?,
-            geographic: GeographicEmbeddings::new(parameters, levels)?,
+            geographic: GeographicEmbeddings::new(parameters, levels)?.with_head(config.head),
         })
     }
 }

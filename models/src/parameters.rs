@@ -312,6 +312,14 @@ impl Parameters {
         Ok(double)
     }
 
+    /// The parameters that are not trained, in the order of their names.
+    pub fn frozen_tensors(&self) -> impl Iterator<Item = (&str, Tensor)> {
+        self.by_name
+            .iter()
+            .filter(|(_, parameter)| !parameter.spec.trainable)
+            .map(|(name, parameter)| (name.as_str(), parameter.var.as_detached_tensor()))
+    }
+
     /// The tensor of a parameter; tracked by the graph if it is trained.
     ///
     /// # Errors

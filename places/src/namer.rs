@@ -52,6 +52,11 @@ impl PlaceNamer {
         })
     }
 
+    /// Whether a place lies in some country, its coastal waters included, or in Antarctica: what a map draws as land.
+    pub fn is_in_a_country(&self, place: LatLng) -> bool {
+        self.country(place).is_some()
+    }
+
     /// The code of the smallest country whose boundary holds the place.
     fn country(&self, place: LatLng) -> Option<&str> {
         if place.latitude() <= ANTARCTIC_LATITUDE {

@@ -66,10 +66,10 @@ pub fn geographic_of(checkpoint: &Checkpoint) -> Result<GeographicEmbeddings> {
     if copied != wanted {
         return Err(Error::Tables { file, copied, wanted });
     }
-    Ok(GeographicEmbeddings::new(
-        &parameters.freeze(),
-        checkpoint.hierarchy().depth(),
-    )?)
+    Ok(
+        GeographicEmbeddings::new(&parameters.freeze(), checkpoint.hierarchy().depth())?
+            .with_head(config.head),
+    )
 }
 
 fn embeddings(geographic: &GeographicEmbeddings) -> Result<Vec<Tensor>> {

@@ -23,12 +23,14 @@ type Anything = Result<(), Box<dyn std::error::Error>>;
 fn main() -> Anything {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [dataset, run, preset, changes @ ..] = arguments.as_slice() else {
-        return Err("usage: experiment DATASET RUN demo|paper|FILE.toml [field=value]...".into());
+        return Err(
+            "usage: experiment DATASET RUN demo|laptop|single-gpu|geosurge-mp16|FILE.toml [field=value]..."
+                .into(),
+        );
     };
-    let preset = match preset.as_str() {
-        "demo" => TrainingConfig::demo(),
-        "paper" => TrainingConfig::paper(),
-        file => TrainingConfig::read(Path::new(file))?,
+    let preset = match TrainingConfig::shipped(preset) {
+        Some(config) => config,
+        None => TrainingConfig::read(Path::new(preset))?,
     };
     let mut table = toml::Table::try_from(&preset)?;
     for change in changes {
@@ -44,8 +46,7 @@ fn main() -> Anything {
     let run = RunFolder::new(run);
     let options = TrainingOptions {
         resume: run.is_started(),
-        cache: cache(&run),
-        device: Device::Cpu,
+        ..TrainingOptions::new(cache(&run), Device::Cpu)
     };
 
     let shown = Mutex::new((Instant::now(), None::<Stage>));

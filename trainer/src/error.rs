@@ -22,6 +22,23 @@ pub enum Error {
     /// The dataset cannot be trained or judged on.
     #[error("{0}")]
     Dataset(String),
+    /// A photo cannot be used.
+    #[error("{} cannot be used: {}", .0.file.display(), .0.reason)]
+    Photo(crate::photos::Skipped),
+    /// A file system has no room left. What was saved before is whole.
+    #[error("no space is left on the disk of {}: free some space, and go on with --resume", .path.display())]
+    DiskFull {
+        /// What was being written.
+        path: PathBuf,
+    },
+    /// Another device's part of a step failed, so that this one's cannot go on.
+    #[error("device {rank} stopped: {reason}")]
+    Device {
+        /// The rank of the device that noticed it.
+        rank: usize,
+        /// What it was told.
+        reason: String,
+    },
     /// The run was asked to stop; what it had is saved.
     #[error("stopped while {stage}; everything is saved in {run}: go on with --resume")]
     Cancelled {
@@ -81,4 +98,25 @@ pub enum Error {
         /// What the JSON reader said.
         source: serde_json::Error,
     },
+}
+
+impl Error {
+    /// A file could not be written: [`Error::DiskFull`] where that is the reason.
+    pub(crate) fn writing(path: &std::path::Path, error: std::io::Error) -> Self {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        if matches!(error.kind(), StorageFull | QuotaExceeded) {
+            return Self::DiskFull {
+                path: path.to_path_buf(),
+            };
+        }
+        Self::Io(error)
+    }
+
+    /// The same error, as [`Error::DiskFull`] below `root` where a full disk is behind it.
+    pub(crate) fn in_folder(self, root: &std::path::Path) -> Self {
+        match self {
+            Self::Io(error) | Self::Models(models::Error::Io(error)) => Self::writing(root, error),
+            error => error,
+        }
+    }
 }

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use candle_core::Tensor;
+use geocells::{Hierarchy, LatLng};
 use models::ops::cross_entropy;
 
 use crate::Result;
@@ -24,6 +25,22 @@ pub struct LevelTargets {
     pub targets: Vec<u32>,
     /// Added to the logits, `[rows, columns]`, row by row; empty when nothing is to be added.
     pub bias: Vec<f32>,
+    /// Shares of the label, `[rows, columns]`, each row's sum 1; empty where a photo's own cell has all of it.
+    pub shares: Vec<f32>,
+}
+
+/// Haversine label smoothing (PIGEON, section 3.2): a wrong cell near the photo is less wrong than one far away.
+///
+/// The share of cell c is in proportion to `exp(-(d(c) - d(own)) / km)` with the distances of the cells' locations from the photo.
+/// PIGEON sums these weights as they are; here a photo's weights are divided by their sum, so that every photo counts alike.
+#[derive(Debug, Clone, Copy)]
+pub struct Smoothing<'a> {
+    /// The geocells.
+    pub hierarchy: &'a Hierarchy,
+    /// Every photo's place, by dataset index.
+    pub places: &'a [LatLng],
+    /// The distance over which a share falls by a factor of e.
+    pub km: f64,
 }
 
 impl LevelTargets {
@@ -44,6 +61,7 @@ impl LevelTargets {
                 cells: Vec::new(),
                 targets: own,
                 bias: Vec::new(),
+                shares: Vec::new(),
             });
         }
         let mut counts: BTreeMap<u32, u32> = BTreeMap::new();
@@ -62,7 +80,28 @@ impl LevelTargets {
             cells: counts.into_keys().collect(),
             targets,
             bias,
+            shares: Vec::new(),
         })
+    }
+
+    /// The same with labels shared between the cells of `level`, all of which must be scored; `photos` are the batch's.
+    #[must_use]
+    pub fn smoothed(mut self, smoothing: &Smoothing<'_>, level: usize, photos: &[usize]) -> Self {
+        let cells = smoothing.hierarchy.levels()[level].cells();
+        let mut shares = Vec::with_capacity(self.rows.len() * cells.len());
+        for (row, own) in self.rows.iter().zip(&self.targets) {
+            let place = smoothing.places[photos[*row as usize]];
+            let distance = |cell: &geocells::Geocell| cell.location.distance(place).get();
+            let nearest = distance(&cells[*own as usize]);
+            let weights: Vec<f64> = cells
+                .iter()
+                .map(|cell| ((nearest - distance(cell)) / smoothing.km).exp())
+                .collect();
+            let sum: f64 = weights.iter().sum();
+            shares.extend(weights.iter().map(|weight| (weight / sum) as f32));
+        }
+        self.shares = shares;
+        self
     }
 
     /// Mean over the rows of what was added to the logit of their own cell.
@@ -100,7 +139,19 @@ impl LevelTargets {
             (&logits + Tensor::from_slice(&self.bias, logits.shape(), device)?)?
         };
         // The weight of a photo's own cell belongs into the denominator alone.
-        Ok((cross_entropy(&logits, &self.targets)? + self.own_weight())?)
+        let loss = (cross_entropy(&logits, &self.targets)? + self.own_weight())?;
+        if self.shares.is_empty() {
+            return Ok(loss);
+        }
+        // ln Σ exp(s) - s(own) becomes ln Σ exp(s) - Σ share · s.
+        let mut moved: Vec<f32> = self.shares.iter().map(|share| -share).collect();
+        let columns = moved.len() / self.rows.len();
+        for (row, own) in moved.chunks_exact_mut(columns).zip(&self.targets) {
+            row[*own as usize] += 1.0;
+        }
+        let moved = Tensor::from_slice(&moved, logits.shape(), device)?;
+        let difference = ((&logits * moved)?.sum_all()? / self.rows.len() as f64)?;
+        Ok((loss.reshape(())? + difference)?)
     }
 }
 

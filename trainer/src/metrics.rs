@@ -28,6 +28,8 @@ pub enum Line<'a> {
         gradient_norm: f64,
         /// Photos a second.
         images_per_second: f64,
+        /// Share of the time of all steps so far that the device waited for photos.
+        idle: f64,
         /// Seconds of learning so far.
         seconds: f64,
     },
@@ -95,6 +97,14 @@ impl Metrics {
         self.file.write_all(&text)?;
         self.bytes += text.len() as u64;
         Ok(())
+    }
+
+    /// Brings what was written to the disk, so that a state that names its length never names more than there is.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn sync(&self) -> Result<()> {
+        Ok(self.file.sync_data()?)
     }
 
     /// The file's length.

@@ -1,15 +1,17 @@
 //! The model while it learns: cached photos in, visual embeddings out.
 
+use std::ops::Range;
+
 use candle_core::Tensor;
 use geocells::Hierarchy;
-use models::{
-    GeographicEmbeddings, Labels, ModelConfig, Parameters, Precision, Preprocessor, PublishedTower,
-};
+use models::{GeographicEmbeddings, ModelConfig, Parameters, Precision, Preprocessor, PublishedTower};
 use retrieval::ExactIndex;
 
-use crate::Result;
 use crate::augmentation::Change;
-use crate::photos::PhotoCache;
+use crate::inputs::{Inputs, Source};
+use crate::optimizer::Trained;
+use crate::photos::Photos;
+use crate::{Error, Result};
 
 /// A model and the parameters that it is made of.
 #[derive(Debug)]
@@ -90,6 +92,22 @@ impl LearningModel {
         name.starts_with("geographic.")
     }
 
+    /// The trained parameters as the optimiser takes them: its groups are those with and without weight decay, and the geographic
+    /// embeddings and temperatures with their own rate.
+    pub fn trained(&self, location_rate: f64) -> Vec<Trained> {
+        let each = |(name, var, decay): (&str, &candle_core::Var, bool)| Trained {
+            name: name.to_owned(),
+            var: var.clone(),
+            rate: if Self::is_location(name) {
+                location_rate
+            } else {
+                1.0
+            },
+            decay,
+        };
+        self.parameters.trainable().map(each).collect()
+    }
+
     /// Every level's temperature, coarsest first.
     ///
     /// # Errors
@@ -100,19 +118,71 @@ impl LearningModel {
             .collect::<models::Result<_>>()?)
     }
 
-    /// Unit visual embeddings `[photos, width]` of cached photos (dataset indices), each with its change.
+    /// Unit visual embeddings `[photos, width]` of photos (dataset indices), each with its change.
     ///
     /// # Errors
-    /// A cache that cannot be read, a tensor operation.
-    pub fn encode(&self, cache: &PhotoCache, photos: &[(usize, Change)]) -> Result<Tensor> {
-        let images = images(cache, photos)?;
-        let pixels = self.preprocessor.to_tensor(&images, self.parameters.device())?;
-        let labels = if self.maps {
-            Some(Labels::from_images(&maps(cache, photos)?)?)
-        } else {
-            None
+    /// A photo that cannot be read, a tensor operation.
+    pub fn encode(&self, photos: &dyn Photos, batch: &[(usize, Change)]) -> Result<Tensor> {
+        let source = Source {
+            photos,
+            tokens: None,
+            maps: self.maps,
         };
-        Ok(self.model.visual.forward(&pixels, labels.as_ref())?)
+        let inputs = Inputs::read(source, batch)?;
+        if let Some(skipped) = inputs.skipped().first() {
+            return Err(Error::Photo(skipped.clone()));
+        }
+        self.embed(&inputs, 0..inputs.len())
+    }
+
+    /// Unit visual embeddings `[photos, width]` of a range of what was read.
+    ///
+    /// # Errors
+    /// A tensor operation.
+    pub fn embed(&self, inputs: &Inputs, range: Range<usize>) -> Result<Tensor> {
+        let tokens = self.trunk(inputs, range.clone())?;
+        self.embed_trunk(&tokens, inputs, range)
+    }
+
+    /// What the tower's frozen blocks make of a range of what was read, `[photos, tokens, width]`.
+    ///
+    /// # Errors
+    /// A tensor operation.
+    pub fn trunk(&self, inputs: &Inputs, range: Range<usize>) -> Result<Tensor> {
+        let device = self.parameters.device();
+        if let Some(tokens) = inputs.tokens(range.clone(), device)? {
+            return Ok(tokens);
+        }
+        let pixels = inputs.pixels(range, &self.preprocessor, device)?;
+        Ok(self.model.visual.trunk(&pixels)?)
+    }
+
+    /// Unit visual embeddings of a range of what was read, from what [`LearningModel::trunk`] made of it.
+    ///
+    /// # Errors
+    /// A tensor operation.
+    pub fn embed_trunk(&self, tokens: &Tensor, inputs: &Inputs, range: Range<usize>) -> Result<Tensor> {
+        let labels = if self.maps { inputs.labels(range)? } else { None };
+        Ok(self.model.visual.forward_trunk(tokens, labels.as_ref())?)
+    }
+
+    /// Whether segmentation maps are used.
+    pub fn uses_maps(&self) -> bool {
+        self.maps
+    }
+
+    /// Brings every level's temperature back into a range.
+    ///
+    /// # Errors
+    /// A tensor operation.
+    pub fn clamp_temperatures(&self, least: f64, most: f64) -> Result<()> {
+        let (least, most) = (least.ln() as f32, most.ln() as f32);
+        for (name, var, _) in self.parameters.trainable() {
+            if name.starts_with("geographic.") && name.ends_with(".log_temperature") {
+                var.set(&var.as_detached_tensor().clamp(least, most)?)?;
+            }
+        }
+        Ok(())
     }
 
     /// Exact inference with the weights as they are now.
@@ -126,30 +196,4 @@ impl LearningModel {
 
 fn cells(hierarchy: &Hierarchy) -> Vec<usize> {
     hierarchy.levels().iter().map(geocells::Partition::len).collect()
-}
-
-fn images(cache: &PhotoCache, photos: &[(usize, Change)]) -> Result<Vec<image::RgbImage>> {
-    let each = |(index, change): &(usize, Change)| {
-        let image = cache.image(*index)?;
-        if *change == Change::NONE {
-            return Ok(image);
-        }
-        let mut changed = image::RgbImage::new(image.width(), image.height());
-        change.apply(image.as_raw(), &mut changed, cache.size(), 3, true);
-        Ok(changed)
-    };
-    photos.iter().map(each).collect()
-}
-
-fn maps(cache: &PhotoCache, photos: &[(usize, Change)]) -> Result<Vec<image::GrayImage>> {
-    let each = |(index, change): &(usize, Change)| {
-        let map = cache.map(*index)?;
-        if *change == Change::NONE {
-            return Ok(map);
-        }
-        let mut changed = image::GrayImage::new(map.width(), map.height());
-        change.apply(map.as_raw(), &mut changed, cache.size(), 1, false);
-        Ok(changed)
-    };
-    photos.iter().map(each).collect()
 }

@@ -1,31 +1,20 @@
-//! Decoded, cropped photographs and maps, cached in files.
-//!
-//! Every epoch needs every photo at the model's size; decoding it once is enough. A cache folder holds, for one dataset and one
-//! geometry, `photos.bin` (`[photos, size, size, 3]` bytes), `maps.bin` (`[photos, size, size]` ADE20K ids, 255 unlabelled) and
-//! `index.json`, which is written last: a folder without it was not finished and is made again. Memory stays bounded, as photos
-//! are read from the files one by one (the system keeps what is used in its page cache).
+//! Photographs and their maps at the model's size, wherever they are read from.
 
-use std::io::Write;
-use std::os::unix::fs::FileExt;
+mod cache;
+mod streamed;
+
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use datasets::{Dataset, DecodeLimits};
 use image::{GrayImage, RgbImage};
-use models::{ModelConfig, Preprocessor, UNLABELLED};
-use rayon::prelude::*;
+use models::Preprocessor;
 use serde::{Deserialize, Serialize};
-use sha2::Digest;
 
-use crate::progress::Report;
-use crate::run::write_atomically;
-use crate::{Error, Progress, Result, Stage};
+pub use cache::PhotoCache;
+pub(crate) use cache::key;
+pub use streamed::StreamedPhotos;
 
-/// Raised when the same photo would be cached as other bytes.
-const VERSION: u32 = 1;
-
-/// Photos decoded at a time: enough for every thread, and a bound on memory.
-const CHUNK: usize = 256;
+use crate::Result;
 
 /// A photo that could not be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,200 +27,64 @@ pub struct Skipped {
     pub reason: String,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
-struct Index {
-    version: u32,
-    size: usize,
-    photos: usize,
-    maps: usize,
-    skipped: Vec<Skipped>,
+/// A photo as the networks see it, `[size, size]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct View {
+    /// Its pixels.
+    pub image: RgbImage,
+    /// Its ADE20K ids, 255 unlabelled; `None` where it has no map or none was asked for.
+    pub map: Option<GrayImage>,
 }
 
-/// A dataset's photos at the model's size, in files.
-#[derive(Debug)]
-pub struct PhotoCache {
-    folder: PathBuf,
-    index: Index,
-    images: fs_err::File,
-    maps: fs_err::File,
-}
-
-impl PhotoCache {
-    /// Opens the cache of `dataset` for `model`'s geometry below `root`, and makes it first if it is absent or unfinished.
-    ///
-    /// Photos that cannot be decoded are skipped with their reason and read as black; a map that cannot be read, or has another
-    /// size than its photo, skips the photo too, as it would teach nonsense.
-    ///
-    /// # Errors
-    /// A disk that is full, or [`Error::Cancelled`] (with `root` as the run) when `cancel` becomes true.
-    pub fn open(
-        dataset: &Dataset,
-        model: &ModelConfig,
-        root: &Path,
-        progress: Report<'_>,
-        cancel: &AtomicBool,
-    ) -> Result<Self> {
-        let folder = root.join(&key(dataset, model)[..24]);
-        if let Some(cache) = Self::open_finished(&folder, dataset.len(), model.image_size)? {
-            progress(&Progress::counted(
-                Stage::Prepare,
-                dataset.len() as u64,
-                dataset.len() as u64,
-            ));
-            return Ok(cache);
-        }
-        build(dataset, model, &folder, progress, cancel)?;
-        Self::open_finished(&folder, dataset.len(), model.image_size)?.ok_or_else(|| Error::Run {
-            path: folder,
-            reason: "the photo cache changed while it was made; is another run using it?".to_owned(),
-        })
-    }
-
-    fn open_finished(folder: &Path, photos: usize, size: usize) -> Result<Option<Self>> {
-        let Ok(bytes) = fs_err::read(folder.join("index.json")) else {
-            return Ok(None);
-        };
-        let Ok(index) = serde_json::from_slice::<Index>(&bytes) else {
-            return Ok(None);
-        };
-        if index.version != VERSION || index.photos != photos || index.size != size {
-            return Ok(None);
-        }
-        let (Ok(images), Ok(maps)) = (
-            fs_err::File::open(folder.join("photos.bin")),
-            fs_err::File::open(folder.join("maps.bin")),
-        ) else {
-            return Ok(None);
-        };
-        let pixels = (size * size) as u64;
-        let whole = images.metadata()?.len() == photos as u64 * pixels * 3
-            && maps.metadata()?.len() == photos as u64 * pixels;
-        Ok(whole.then(|| Self {
-            folder: folder.to_path_buf(),
-            index,
-            images,
-            maps,
-        }))
-    }
-
-    /// The same photos with other maps: `file` holds `[photos, size, size]` ids.
-    ///
-    /// # Errors
-    /// A file that is absent or of another length.
-    pub fn with_maps(mut self, file: &Path) -> Result<Self> {
-        let maps = fs_err::File::open(file)?;
-        let expected = (self.len() * self.map_bytes()) as u64;
-        let found = maps.metadata()?.len();
-        if found != expected {
-            return Err(Error::Run {
-                path: file.to_path_buf(),
-                reason: format!("holds {found} bytes instead of {expected}; delete it and --resume"),
-            });
-        }
-        self.maps = maps;
-        Ok(self)
-    }
-
-    /// Photos of the dataset, skipped ones included.
-    pub fn len(&self) -> usize {
-        self.index.photos
-    }
+/// A dataset's photos at the model's size, by their index in the dataset.
+pub trait Photos: std::fmt::Debug + Send + Sync {
+    /// Photos of the dataset, unreadable ones included.
+    fn len(&self) -> usize;
 
     /// Whether the dataset is empty.
-    pub fn is_empty(&self) -> bool {
-        self.index.photos == 0
+    fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
-    /// Side of the cached squares, pixels.
-    pub fn size(&self) -> usize {
-        self.index.size
-    }
+    /// Side of the squares, pixels.
+    fn size(&self) -> usize;
 
-    /// Photos that came with a map.
-    pub fn maps(&self) -> usize {
-        self.index.maps
-    }
-
-    /// Photos that could not be used, by index.
-    pub fn skipped(&self) -> &[Skipped] {
-        &self.index.skipped
-    }
-
-    /// The cache's own folder.
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    /// Bytes of a photo.
-    pub fn image_bytes(&self) -> usize {
-        3 * self.map_bytes()
-    }
-
-    /// Bytes of a map.
-    pub fn map_bytes(&self) -> usize {
-        self.size() * self.size()
-    }
-
-    /// Reads photo `index` into `to`, `[size, size, 3]`.
+    /// Photo `index`, and its map if that is asked for.
     ///
     /// # Errors
-    /// The file system's.
-    pub fn read_image(&self, index: usize, to: &mut [u8]) -> Result<()> {
-        Ok(self
-            .images
-            .file()
-            .read_exact_at(to, (index * self.image_bytes()) as u64)?)
-    }
-
-    /// Reads the map of photo `index` into `to`, `[size, size]`.
-    ///
-    /// # Errors
-    /// The file system's.
-    pub fn read_map(&self, index: usize, to: &mut [u8]) -> Result<()> {
-        Ok(self
-            .maps
-            .file()
-            .read_exact_at(to, (index * self.map_bytes()) as u64)?)
-    }
-
-    /// Photo `index` as an image.
-    ///
-    /// # Errors
-    /// The file system's.
-    pub fn image(&self, index: usize) -> Result<RgbImage> {
-        let mut bytes = vec![0; self.image_bytes()];
-        self.read_image(index, &mut bytes)?;
-        RgbImage::from_raw(self.size() as u32, self.size() as u32, bytes)
-            .ok_or_else(|| Error::Config("a cached photo of another size".to_owned()))
-    }
-
-    /// The map of photo `index` as an image.
-    ///
-    /// # Errors
-    /// The file system's.
-    pub fn map(&self, index: usize) -> Result<GrayImage> {
-        let mut bytes = vec![0; self.map_bytes()];
-        self.read_map(index, &mut bytes)?;
-        GrayImage::from_raw(self.size() as u32, self.size() as u32, bytes)
-            .ok_or_else(|| Error::Config("a cached map of another size".to_owned()))
-    }
+    /// [`crate::Error::Photo`] for a photo that cannot be used; the file system's.
+    fn read(&self, index: usize, with_map: bool) -> Result<View>;
 }
 
-/// What decides the cached bytes: the manifest, the files behind it, the geometry.
-fn key(dataset: &Dataset, model: &ModelConfig) -> String {
-    let mut hash = sha2::Sha256::new();
-    hash.update(VERSION.to_le_bytes());
-    hash.update(model.image_size.to_le_bytes());
-    hash.update(dataset.digest());
-    let stamps: Vec<(u64, u128)> = (0..dataset.len())
-        .into_par_iter()
-        .map(|i| stamp(&dataset.image_path(i)))
-        .collect();
-    for (bytes, modified) in stamps {
-        hash.update(bytes.to_le_bytes());
-        hash.update(modified.to_le_bytes());
-    }
-    format!("{:x}", hash.finalize())
+/// Decodes and crops a photo and its map; the reason if they cannot be used.
+fn read_photo(
+    dataset: &Dataset,
+    index: usize,
+    preprocessor: &Preprocessor,
+    with_map: bool,
+) -> std::result::Result<View, String> {
+    let image = dataset
+        .read_image(index, &DecodeLimits::default())
+        .map_err(|e| e.to_string())?;
+    let map = match dataset.segmentation_path(index) {
+        Some(file) if with_map => {
+            let map = dataset.read_segmentation(index).map_err(|e| e.to_string())?;
+            let Some(map) = map.filter(|map| map.dimensions() == image.dimensions()) else {
+                return Err(format!(
+                    "its map {} has not the photo's size, {}x{}",
+                    file.display(),
+                    image.width(),
+                    image.height()
+                ));
+            };
+            Some(preprocessor.crop_labels(&map).map_err(|e| e.to_string())?)
+        }
+        _ => None,
+    };
+    Ok(View {
+        image: preprocessor.crop(&image).map_err(|e| e.to_string())?,
+        map,
+    })
 }
 
 /// Length and time of change of a file; zeros if it cannot be seen.
@@ -244,101 +97,4 @@ fn stamp(file: &Path) -> (u64, u128) {
         .ok()
         .and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
     (metadata.len(), modified.map_or(0, |d| d.as_nanos()))
-}
-
-type Cached = std::result::Result<(RgbImage, Option<GrayImage>), String>;
-
-fn build(
-    dataset: &Dataset,
-    model: &ModelConfig,
-    folder: &Path,
-    progress: Report<'_>,
-    cancel: &AtomicBool,
-) -> Result<()> {
-    fs_err::create_dir_all(folder)?;
-    let preprocessor = Preprocessor::new(model);
-    let size = model.image_size as u32;
-    let pixels = (size * size) as usize;
-    let mut images = tempfile::NamedTempFile::new_in(folder)?;
-    let mut maps = tempfile::NamedTempFile::new_in(folder)?;
-    let mut index = Index {
-        version: VERSION,
-        size: model.image_size,
-        photos: dataset.len(),
-        maps: 0,
-        skipped: Vec::new(),
-    };
-    let started = std::time::Instant::now();
-    for start in (0..dataset.len()).step_by(CHUNK) {
-        if cancel.load(Ordering::Relaxed) {
-            return Err(Error::Cancelled {
-                stage: Stage::Prepare.phrase(),
-                run: folder.to_path_buf(),
-            });
-        }
-        let chunk = start..(start + CHUNK).min(dataset.len());
-        let done: Vec<Cached> = chunk
-            .clone()
-            .into_par_iter()
-            .map(|i| read_photo(dataset, i, &preprocessor))
-            .collect();
-        for (i, cached) in chunk.clone().zip(done) {
-            match cached {
-                Ok((image, map)) => {
-                    images.write_all(image.as_raw())?;
-                    index.maps += usize::from(map.is_some());
-                    maps.write_all(
-                        map.as_ref()
-                            .map_or(vec![UNLABELLED; pixels].as_slice(), |m| m.as_raw()),
-                    )?;
-                }
-                Err(reason) => {
-                    tracing::warn!(photo = %dataset.image_path(i).display(), reason, "photo skipped");
-                    index.skipped.push(Skipped {
-                        index: i,
-                        file: dataset.image_path(i),
-                        reason,
-                    });
-                    images.write_all(&vec![0; 3 * pixels])?;
-                    maps.write_all(&vec![UNLABELLED; pixels])?;
-                }
-            }
-        }
-        let rate = chunk.end as f64 / started.elapsed().as_secs_f64();
-        progress(&Progress {
-            images_per_second: Some(rate),
-            remaining_seconds: Some((dataset.len() - chunk.end) as f64 / rate),
-            ..Progress::counted(Stage::Prepare, chunk.end as u64, dataset.len() as u64)
-        });
-    }
-    images.persist(folder.join("photos.bin")).map_err(|e| e.error)?;
-    maps.persist(folder.join("maps.bin")).map_err(|e| e.error)?;
-    let json = serde_json::to_vec_pretty(&index).map_err(|source| Error::Json {
-        path: folder.join("index.json"),
-        source,
-    })?;
-    write_atomically(&folder.join("index.json"), &json)
-}
-
-fn read_photo(dataset: &Dataset, index: usize, preprocessor: &Preprocessor) -> Cached {
-    let image = datasets::decode_image(dataset.image_path(index), &DecodeLimits::default())
-        .map_err(|e| e.to_string())?;
-    let map = match dataset.segmentation_path(index) {
-        None => None,
-        Some(file) => {
-            let map = datasets::decode_segmentation(&file).map_err(|e| e.to_string())?;
-            if map.dimensions() != image.dimensions() {
-                return Err(format!(
-                    "its map {} is {}x{} where the photo is {}x{}",
-                    file.display(),
-                    map.width(),
-                    map.height(),
-                    image.width(),
-                    image.height()
-                ));
-            }
-            Some(preprocessor.crop_labels(&map).map_err(|e| e.to_string())?)
-        }
-    };
-    Ok((preprocessor.crop(&image).map_err(|e| e.to_string())?, map))
 }

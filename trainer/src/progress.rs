@@ -14,6 +14,8 @@ pub enum Stage {
     Segmenter,
     /// Computing every photo's map with it.
     Maps,
+    /// Storing what the tower's frozen blocks make of every photo.
+    Tokens,
     /// Contrastive learning.
     Learn,
     /// Accuracy on validation photos.
@@ -34,6 +36,7 @@ impl Stage {
             Stage::Partition => "partition",
             Stage::Segmenter => "segmenter",
             Stage::Maps => "maps",
+            Stage::Tokens => "tokens",
             Stage::Learn => "learn",
             Stage::Validate => "validate",
             Stage::Calibrate => "calibrate",
@@ -49,6 +52,7 @@ impl Stage {
             Stage::Partition => "partitioning places",
             Stage::Segmenter => "training the segmenter",
             Stage::Maps => "segmenting photographs",
+            Stage::Tokens => "storing tokens",
             Stage::Learn => "learning",
             Stage::Validate => "validating",
             Stage::Calibrate => "calibrating",
@@ -75,6 +79,8 @@ pub struct Progress {
     pub accuracy: Option<[f64; 5]>,
     /// Photos a second in this stage.
     pub images_per_second: Option<f64>,
+    /// Share of the time that the device waited for photos, when learning.
+    pub idle: Option<f64>,
     /// Estimated seconds until this stage ends.
     pub remaining_seconds: Option<f64>,
 }
@@ -90,6 +96,7 @@ impl Progress {
             loss: None,
             accuracy: None,
             images_per_second: None,
+            idle: None,
             remaining_seconds: None,
         }
     }

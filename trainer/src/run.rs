@@ -1,12 +1,16 @@
 //! The folder of a run.
 //!
 //! ```text
-//! run/config.toml      what was asked
+//! run/config.toml      what was asked, every default written out
+//! run/run.json         of what and where: program, revision, seed, dataset, hardware, every start
 //! run/metrics.jsonl    one JSON object a line: steps, validations, stages
+//! run/tensorboard/     the same curves for TensorBoard
+//! run/skipped.jsonl    photos that were left out while learning, with the reason
 //! run/split.json       dataset indices learnt from and held out
 //! run/state/           what --resume needs
 //! run/checkpoint/      the trained model (models::Checkpoint)
 //! run/report.json      the run's own summary
+//! run/report.html      the same for people, with curves, calibration, a map of errors and the hardest photos
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -41,6 +45,26 @@ impl RunFolder {
     /// The metrics, a JSON object a line.
     pub fn metrics(&self) -> PathBuf {
         self.root.join("metrics.jsonl")
+    }
+
+    /// Of what the run was made, and on what.
+    pub fn provenance(&self) -> PathBuf {
+        self.root.join("run.json")
+    }
+
+    /// Event files for TensorBoard.
+    pub fn tensorboard(&self) -> PathBuf {
+        self.root.join("tensorboard")
+    }
+
+    /// Photos that were left out while learning, a JSON object a line.
+    pub fn skipped(&self) -> PathBuf {
+        self.root.join("skipped.jsonl")
+    }
+
+    /// The run's summary as a page for people.
+    pub fn page(&self) -> PathBuf {
+        self.root.join("report.html")
     }
 
     /// The trained model.
@@ -103,13 +127,9 @@ impl RunFolder {
         };
         if resume {
             let started = self.read_config()?;
-            let comparable = |c: &TrainingConfig| TrainingConfig {
-                budget: config.budget.clone(),
-                ..c.clone()
-            };
-            if comparable(&started) != comparable(config) {
+            if !started.learns_like(config) {
                 return refuse(
-                    "was started with another configuration; resume with its config.toml, of which only [budget] may change, or train in another folder",
+                    "was started with another configuration; resume with its config.toml, of which only [budget], [states], [log] and data.prefetch may change, or train in another folder",
                 );
             }
         } else if self.is_started() {

@@ -1,5 +1,7 @@
 //! Which photos a step sees: a function of seed and epoch alone, so that a resumed run sees what it would have seen.
 
+use std::collections::BTreeMap;
+
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -18,6 +20,25 @@ pub fn generator(seed: u64, purpose: &str, counter: u64) -> ChaCha8Rng {
 pub fn epoch_order(photos: &[usize], seed: u64, epoch: u64) -> Vec<usize> {
     let mut order = photos.to_vec();
     order.shuffle(&mut generator(seed, "epoch order", epoch));
+    order
+}
+
+/// The training photos in an order that stays in few shards at a time: the shards are shuffled, and the photos of every
+/// `window` of them are shuffled together. `shards` has every photo's shard, by dataset index.
+pub fn shard_order(photos: &[usize], shards: &[usize], window: usize, seed: u64, epoch: u64) -> Vec<usize> {
+    let mut by_shard: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for photo in photos {
+        by_shard.entry(shards[*photo]).or_default().push(*photo);
+    }
+    let mut rng = generator(seed, "shard order", epoch);
+    let mut pieces: Vec<Vec<usize>> = by_shard.into_values().collect();
+    pieces.shuffle(&mut rng);
+    let mut order = Vec::with_capacity(photos.len());
+    for window in pieces.chunks(window.max(1)) {
+        let mut together = window.concat();
+        together.shuffle(&mut rng);
+        order.extend(together);
+    }
     order
 }
 
@@ -46,6 +67,26 @@ mod tests {
         assert_ne!(a, epoch_order(&photos, 1, 1));
         assert_ne!(a, epoch_order(&photos, 2, 0));
         let mut sorted = a;
+        sorted.sort_unstable();
+        assert_eq!(sorted, photos);
+    }
+
+    #[test]
+    fn an_order_by_shards_stays_in_its_windows() {
+        let photos: Vec<usize> = (0..60).collect();
+        let shards: Vec<usize> = (0..60).map(|i| i / 10).collect();
+        let order = shard_order(&photos, &shards, 2, 1, 0);
+        assert_eq!(order, shard_order(&photos, &shards, 2, 1, 0));
+        assert_ne!(order, shard_order(&photos, &shards, 2, 1, 1));
+        assert_ne!(order, shard_order(&photos, &shards, 2, 2, 0));
+        for window in order.chunks(20) {
+            let mut of: Vec<usize> = window.iter().map(|photo| shards[*photo]).collect();
+            assert!(of.windows(2).any(|two| two[0] != two[1]), "two shards are mixed");
+            of.sort_unstable();
+            of.dedup();
+            assert_eq!(of.len(), 2, "a window of two shards");
+        }
+        let mut sorted = order;
         sorted.sort_unstable();
         assert_eq!(sorted, photos);
     }

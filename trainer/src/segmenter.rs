@@ -23,7 +23,7 @@ use crate::photos::PhotoCache;
 use crate::progress::Report;
 use crate::run::{read_json, write_json};
 use crate::step::sum_gradients;
-use crate::train::RunSplit;
+use crate::train::{RunSplit, no_maps};
 use crate::{Error, Progress, Result, RunFolder, Stage, TrainingConfig, sampling};
 
 /// Maps looked at to find out which classes the dataset has.
@@ -115,9 +115,7 @@ impl Maps {
         let SegmenterConfig::Compact { .. } = config.segmenter else {
             let used = config.segmenter == SegmenterConfig::Precomputed;
             if used && cache.maps() == 0 {
-                return Err(Error::Dataset(
-                    "segmenter.kind is \"precomputed\" but no photo of the dataset has a map; list maps in the column segmentation, or set kind to \"none\"".to_owned(),
-                ));
+                return Err(no_maps());
             }
             return Ok(without(cache, used));
         };

@@ -1,5 +1,8 @@
 //! The whole line: photos, partition, segmenter, contrastive learning, calibration, checkpoint.
 
+mod prepare;
+mod report;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,93 +11,56 @@ use std::time::Instant;
 use candle_core::Device;
 use datasets::Dataset;
 use geocells::{Accuracy, Hierarchy, LatLng, THRESHOLDS};
-use models::{Checkpoint, CheckpointContents, Precision, Provenance, PublishedTower, TowerOrigin};
-use serde::{Deserialize, Serialize};
-use sha2::Digest;
+use models::{Checkpoint, CheckpointContents, Provenance};
+
+pub use report::{Ending, RunSplit, TrainingReport};
 
 use crate::calibrate::{CalibrationReport, calibrate_index};
+use crate::config::{PhotoAccess, SegmenterConfig};
+use crate::html_report::{self, Findings};
+use crate::inputs::Source;
 use crate::labels::CellLabels;
-use crate::learn::{Learner, Material};
+use crate::learn::{Learner, Material, Start};
 use crate::metrics::{Line, Metrics};
 use crate::model::LearningModel;
 use crate::parallel::Workers;
-use crate::photos::PhotoCache;
+use crate::photos::{PhotoCache, Photos, Skipped, StreamedPhotos};
 use crate::progress::Report;
-use crate::segmenter::{Maps, SegmenterReport, Setting};
+use crate::segmenter::{Maps, Setting, TrainedSegmenter};
 use crate::state::Position;
-use crate::step::StepSeconds;
-use crate::{Error, Progress, Result, RunFolder, Stage, TrainingConfig, learn, state, validation};
+use crate::tokens::{TokenCache, TokenSetting};
+use crate::{
+    Error, Progress, Result, RunFolder, Stage, TrainingConfig, learn, photos, provenance, record, validation,
+};
+use prepare::PublishedStart;
 
 /// How a run is carried out; nothing here changes what is learnt.
 #[derive(Debug, Clone)]
 pub struct TrainingOptions {
     /// Go on with the run that the folder holds; otherwise the folder must not hold one.
     pub resume: bool,
-    /// Where decoded photos are cached. A second run on the same dataset reuses them; the folder may be deleted at any time
-    /// between runs.
+    /// Where decoded photos and stored tokens are cached. A second run on the same dataset reuses them; the folder may be
+    /// deleted at any time between runs.
     pub cache: PathBuf,
     /// Where tensors live.
     pub device: Device,
+    /// Further devices that take their share of every batch.
+    pub further_devices: Vec<Device>,
+    /// The source revision of the program, for `run.json`.
+    pub revision: Option<String>,
 }
 
-/// Why learning ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Ending {
-    /// All epochs were done.
-    Epochs,
-    /// `budget.max_samples` was reached.
-    Samples,
-    /// `budget.max_seconds` was reached.
-    Seconds,
-    /// No better validation score for `budget.early_stop_patience` epochs.
-    NoImprovement,
-}
-
-/// The summary of a finished run (`report.json`).
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct TrainingReport {
-    /// The checkpoint's folder.
-    pub checkpoint: PathBuf,
-    /// The checkpoint's content id.
-    pub checkpoint_id: String,
-    /// Photos learnt from.
-    pub training_photos: usize,
-    /// Photos held out.
-    pub validation_photos: usize,
-    /// Photos left out because they could not be read, with the reason.
-    pub skipped: Vec<crate::photos::Skipped>,
-    /// Geocells a level, coarsest first.
-    pub cells: Vec<usize>,
-    /// Optimisation steps.
-    pub steps: u64,
-    /// Photos seen, over all epochs.
-    pub samples: u64,
-    /// Why learning ended.
-    pub ending: Ending,
-    /// Accuracy of the kept weights on the held-out photos, by exact hierarchical inference.
-    pub accuracy: Accuracy,
-    /// Expected accuracy of answering with a random training photo's finest cell.
-    pub chance: Accuracy,
-    /// The compact segmenter's quality, if one was trained.
-    pub segmenter: Option<SegmenterReport>,
-    /// The calibration and how well it fits.
-    pub calibration: CalibrationReport,
-    /// Photos a second while learning (validation not counted).
-    pub images_per_second: f64,
-    /// Where the time of the steps went.
-    pub step_seconds: StepSeconds,
-    /// Seconds by stage, of this call; a resumed run's earlier calls are in `metrics.jsonl`.
-    pub seconds: BTreeMap<String, f64>,
-}
-
-/// Which photos of the dataset were learnt from and which were held out (`split.json`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunSplit {
-    /// Dataset indices learnt from, ascending.
-    pub train: Vec<usize>,
-    /// Dataset indices held out, ascending.
-    pub validation: Vec<usize>,
+impl TrainingOptions {
+    /// A new run on one device.
+    pub fn new(cache: impl Into<PathBuf>, device: Device) -> Self {
+        Self {
+            resume: false,
+            cache: cache.into(),
+            device,
+            further_devices: Vec::new(),
+            revision: None,
+        }
+    }
 }
 
 /// Trains a model on `dataset` into `run`.
@@ -124,148 +90,303 @@ pub fn train(
     if options.resume && run.is_finished() {
         return run.read_report();
     }
-    let mut line = Stages {
-        run,
-        progress,
-        cancel,
-        seconds: BTreeMap::new(),
-    };
-
-    // Before hours of decoding: a folder of weights that cannot be used is found at once.
-    let tower = PublishedStart::open(config)?;
-    let started = Instant::now();
-    let cache = PhotoCache::open(dataset, &config.model, &options.cache, progress, cancel)
-        .map_err(|e| in_run(e, run))?;
-    let skipped = cache.skipped().to_vec();
-    let split = split(dataset, config, &skipped)?;
-    run.write_split(&split)?;
-    line.ended(Stage::Prepare, started)?;
-
-    let started = Instant::now();
-    let places: Vec<LatLng> = dataset.photos().iter().map(|p| p.location).collect();
-    let hierarchy = partition(&places, &split, config)?;
-    let labels = CellLabels::new(&hierarchy, &places);
-    line.ended(Stage::Partition, started)?;
-    line.check(Stage::Partition)?;
-
-    let workers = Workers::new(config.resolved_threads(), &options.device)?;
-    let setting = Setting {
+    let work = Work {
+        dataset,
         config,
         run,
-        workers: &workers,
-        device: &options.device,
+        options,
         progress,
         cancel,
     };
-    let maps = Maps::prepare(setting, cache, &split)?;
-    line.seconds.extend(maps.seconds.clone());
-
-    let started = Instant::now();
-    let fingerprint = fingerprint(dataset, config, tower.as_ref().map(|t| &t.origin))?;
-    let (shape, seed, device) = (&config.model, config.seed, &options.device);
-    let model = match &tower {
-        None => LearningModel::new(shape, &hierarchy, seed, device, maps.used)?,
-        Some(start) => {
-            let from = (&start.tower, start.precision);
-            LearningModel::from_tower(shape, &hierarchy, seed, device, maps.used, from)?
-        }
-    };
-    let origin = tower.map(|start| start.origin);
-    let judged = thinned(&split.validation, config.validation_photos);
-    let material = Material {
-        cache: &maps.cache,
-        hierarchy: &hierarchy,
-        labels: &labels,
-        places: &places,
-        train: &split.train,
-        validation: &judged,
-    };
-    let saved = if options.resume {
-        state::load(run, &options.device)?
-    } else {
-        None
-    };
-    let mut learner = Learner::new(config, run, material, model, &workers, fingerprint, saved)?;
-    let ending = learner.learn(progress, cancel)?;
-    let position = learner.position().clone();
-    let model = learner.into_model();
-    line.ended(Stage::Learn, started)?;
-
-    let started = Instant::now();
-    let visual = learn::encode(&model, &workers, &maps.cache, &split.validation)?;
-    let truths: Vec<LatLng> = split.validation.iter().map(|p| places[*p]).collect();
-    let index = model
-        .index(&hierarchy)?
-        .with_places(split.train.iter().map(|p| places[*p]));
-    let accuracy = Accuracy::from_errors(&validation::errors(&index, &visual, &truths)?)?;
-    let chance = validation::chance(index.cells().finest(), &truths)?;
-    let calibration = calibrate_index(&index, &visual, &truths)?;
-    line.ended(Stage::Calibrate, started)?;
-    line.check(Stage::Calibrate)?;
-
-    let started = Instant::now();
-    let checkpoint = save_checkpoint(
-        run,
-        &model,
-        &hierarchy,
-        &maps,
-        &calibration,
-        Provenance {
-            tower: origin,
-            ..provenance(dataset, config, &position, &accuracy)
-        },
-    )?;
-    let checkpoint_id = checkpoint.id().to_owned();
-    line.ended(Stage::Save, started)?;
-
-    let report = TrainingReport {
-        checkpoint: run.checkpoint(),
-        checkpoint_id,
-        training_photos: split.train.len(),
-        validation_photos: split.validation.len(),
-        skipped,
-        cells: hierarchy.levels().iter().map(|l| l.len()).collect(),
-        steps: position.steps,
-        samples: position.samples,
-        ending,
-        accuracy,
-        chance,
-        segmenter: maps.segmenter.as_ref().map(|s| s.report.clone()),
-        calibration,
-        images_per_second: position.samples as f64 / position.step_seconds.total().max(1e-9),
-        step_seconds: position.step_seconds,
-        seconds: line.seconds,
-    };
-    run.write_report(&report)?;
-    Ok(report)
+    work.carry_out().map_err(|error| work.named(error))
 }
 
-/// The published tower that a run starts from.
-struct PublishedStart {
-    tower: PublishedTower,
-    origin: TowerOrigin,
-    precision: Precision,
+/// One call of [`train`].
+#[derive(Clone, Copy)]
+struct Work<'a> {
+    dataset: &'a Dataset,
+    config: &'a TrainingConfig,
+    run: &'a RunFolder,
+    options: &'a TrainingOptions,
+    progress: Report<'a>,
+    cancel: &'a AtomicBool,
 }
 
-impl PublishedStart {
-    fn open(config: &TrainingConfig) -> Result<Option<Self>> {
-        let Some(pretrained) = &config.pretrained else {
-            return Ok(None);
+/// The photos as this run reads them.
+struct Prepared<'a> {
+    photos: Box<dyn Photos + 'a>,
+    maps: bool,
+    segmenter: Option<TrainedSegmenter>,
+    split: RunSplit,
+    skipped: Vec<Skipped>,
+}
+
+impl<'a> Work<'a> {
+    fn carry_out(&self) -> Result<TrainingReport> {
+        let Self {
+            dataset,
+            config,
+            run,
+            options,
+            progress,
+            cancel,
+        } = *self;
+        let mut line = Stages {
+            run,
+            progress,
+            cancel,
+            seconds: BTreeMap::new(),
         };
-        let tower = PublishedTower::open(&pretrained.directory)?;
-        tower.check(&config.model)?;
-        let origin = tower.origin()?;
-        tracing::info!(
-            name = origin.name,
-            revision = origin.revision,
-            "starting from a published tower"
-        );
-        Ok(Some(Self {
-            tower,
-            origin,
-            precision: pretrained.precision,
-        }))
+        // Before hours of decoding: a folder of weights that cannot be used is found at once.
+        let tower = PublishedStart::open(config)?;
+        provenance::record(run, dataset, config, options, tower.as_ref().map(|t| &t.origin))?;
+        let workers = Workers::new(config.resolved_threads(), &options.device)?;
+        let prepared = self.prepare(&workers, &mut line)?;
+        let split = &prepared.split;
+
+        let started = Instant::now();
+        let places: Vec<LatLng> = dataset.photos().iter().map(|p| p.location).collect();
+        let hierarchy = prepare::partition(&places, split, config)?;
+        let labels = CellLabels::new(&hierarchy, &places);
+        line.ended(Stage::Partition, started)?;
+        line.check(Stage::Partition)?;
+
+        let make = |device: &Device| {
+            let (shape, seed, maps) = (&config.model, config.seed, prepared.maps);
+            match &tower {
+                None => LearningModel::new(shape, &hierarchy, seed, device, maps),
+                Some(start) => {
+                    let from = (&start.tower, start.precision);
+                    LearningModel::from_tower(shape, &hierarchy, seed, device, maps, from)
+                }
+            }
+        };
+        let model = make(&options.device)?;
+        let tokens = self.tokens(&model, &workers, prepared.photos.as_ref(), &mut line)?;
+        let split = &without(split, tokens.as_ref().map_or(&[], TokenCache::skipped));
+
+        let started = Instant::now();
+        let origin = tower.as_ref().map(|start| start.origin.clone());
+        let judged = prepare::thinned(&split.validation, config.validation_photos);
+        let source = Source {
+            photos: prepared.photos.as_ref(),
+            tokens: tokens.as_ref(),
+            maps: prepared.maps,
+        };
+        let shards = dataset.shard_numbers(1_000);
+        let material = Material {
+            source,
+            hierarchy: &hierarchy,
+            labels: &labels,
+            places: &places,
+            shards: &shards,
+            train: &split.train,
+            validation: &judged,
+        };
+        let start = Start {
+            config,
+            run,
+            model,
+            further: &options.further_devices,
+            workers: &workers,
+            fingerprint: prepare::fingerprint(dataset, config, origin.as_ref())?,
+            resume: options.resume,
+        };
+        let mut learner = Learner::new(start, material, make)?;
+        let ending = learner.learn(progress, cancel)?;
+        let position = learner.position().clone();
+        let model = learner.into_model();
+        line.ended(Stage::Learn, started)?;
+
+        let started = Instant::now();
+        let visual = learn::encode(&model, &workers, source, &split.validation)?;
+        let truths: Vec<LatLng> = split.validation.iter().map(|p| places[*p]).collect();
+        let index = model
+            .index(&hierarchy)?
+            .with_places(split.train.iter().map(|p| places[*p]));
+        let accuracy = Accuracy::from_errors(&validation::errors(&index, &visual, &truths)?)?;
+        let chance = validation::chance(index.cells().finest(), &truths)?;
+        let calibration = calibrate_index(&index, &visual, &truths)?;
+        line.ended(Stage::Calibrate, started)?;
+        line.check(Stage::Calibrate)?;
+
+        let started = Instant::now();
+        let made = Provenance {
+            tower: origin,
+            ..checkpoint_provenance(dataset, config, &position, &accuracy)
+        };
+        let checkpoint = self.save_checkpoint(&model, &hierarchy, &prepared, &calibration, made)?;
+        let checkpoint_id = checkpoint.id().to_owned();
+        line.ended(Stage::Save, started)?;
+
+        let mut skipped = prepared.skipped.clone();
+        skipped.extend(tokens.iter().flat_map(|tokens| tokens.skipped().to_vec()));
+        skipped.extend(record::read_skipped(run)?);
+        skipped.sort_by_key(|photo| photo.index);
+        skipped.dedup_by_key(|photo| photo.index);
+        let report = TrainingReport {
+            checkpoint: run.checkpoint(),
+            checkpoint_id,
+            training_photos: split.train.len(),
+            validation_photos: split.validation.len(),
+            skipped,
+            cells: hierarchy.levels().iter().map(|l| l.len()).collect(),
+            steps: position.steps,
+            samples: position.samples,
+            ending,
+            accuracy,
+            chance,
+            segmenter: prepared.segmenter.as_ref().map(|s| s.report.clone()),
+            calibration,
+            images_per_second: position.samples as f64 / position.step_seconds.total().max(1e-9),
+            step_seconds: position.step_seconds,
+            seconds: line.seconds,
+        };
+        if config.log.html {
+            let findings = Findings {
+                report: &report,
+                config,
+                index: &index,
+                visual: &visual,
+                photos: &split.validation,
+                truths: &truths,
+                source: prepared.photos.as_ref(),
+                dataset,
+            };
+            html_report::write(run, &findings)?;
+        }
+        run.write_report(&report)?;
+        Ok(report)
     }
+
+    /// Decodes, splits and segments.
+    fn prepare(&self, workers: &Workers, line: &mut Stages<'_>) -> Result<Prepared<'a>> {
+        let started = Instant::now();
+        let (dataset, config, run) = (self.dataset, self.config, self.run);
+        if config.data.photos == PhotoAccess::Streamed {
+            let photos = StreamedPhotos::new(dataset, &config.model);
+            let maps = config.segmenter == SegmenterConfig::Precomputed;
+            if maps && dataset.photos().iter().all(|photo| photo.segmentation.is_none()) {
+                return Err(no_maps());
+            }
+            let split = prepare::split(dataset, config, &[])?;
+            let skipped = photos.probe(&split.validation, maps, self.progress, self.cancel)?;
+            let split = prepare::split(dataset, config, &skipped)?;
+            run.write_split(&split)?;
+            line.ended(Stage::Prepare, started)?;
+            return Ok(Prepared {
+                photos: Box::new(photos),
+                maps,
+                segmenter: None,
+                split,
+                skipped,
+            });
+        }
+        let cache = PhotoCache::open(
+            dataset,
+            &config.model,
+            &self.options.cache,
+            self.progress,
+            self.cancel,
+        )?;
+        let skipped = cache.skipped().to_vec();
+        let split = prepare::split(dataset, config, &skipped)?;
+        run.write_split(&split)?;
+        line.ended(Stage::Prepare, started)?;
+        let setting = Setting {
+            config,
+            run,
+            workers,
+            device: &self.options.device,
+            progress: self.progress,
+            cancel: self.cancel,
+        };
+        let maps = Maps::prepare(setting, cache, &split)?;
+        line.seconds.extend(maps.seconds);
+        Ok(Prepared {
+            photos: Box::new(maps.cache),
+            maps: maps.used,
+            segmenter: maps.segmenter,
+            split,
+            skipped,
+        })
+    }
+
+    /// The stored tokens, where they are asked for.
+    fn tokens(
+        &self,
+        model: &LearningModel,
+        workers: &Workers,
+        photos: &dyn Photos,
+        line: &mut Stages<'_>,
+    ) -> Result<Option<TokenCache>> {
+        if !self.config.data.token_cache {
+            return Ok(None);
+        }
+        let started = Instant::now();
+        let setting = TokenSetting {
+            config: self.config,
+            model,
+            workers,
+            photos,
+            photos_key: &photos::key(self.dataset, &self.config.model),
+            progress: self.progress,
+            cancel: self.cancel,
+        };
+        let tokens = TokenCache::open(&self.options.cache.join("tokens"), setting)?;
+        line.ended(Stage::Tokens, started)?;
+        Ok(Some(tokens))
+    }
+
+    fn save_checkpoint(
+        &self,
+        model: &LearningModel,
+        hierarchy: &Hierarchy,
+        prepared: &Prepared<'_>,
+        calibration: &CalibrationReport,
+        provenance: Provenance,
+    ) -> Result<Checkpoint> {
+        let segmenter = prepared.segmenter.as_ref();
+        let contents = CheckpointContents {
+            config: model.config(),
+            parameters: model.parameters(),
+            segmenter: segmenter.map(|s| (&s.config, &s.parameters)),
+            hierarchy,
+            calibration: &calibration.calibration,
+            provenance: &provenance,
+        };
+        Ok(Checkpoint::write(&self.run.checkpoint(), contents)?)
+    }
+
+    /// The same error, naming the run as the place to go on, and a full disk as what it is.
+    fn named(&self, error: Error) -> Error {
+        match error {
+            Error::Cancelled { stage, .. } => Error::Cancelled {
+                stage,
+                run: self.run.root().to_path_buf(),
+            },
+            error => error.in_folder(self.run.root()),
+        }
+    }
+}
+
+/// A split without photos that turned out to be unusable.
+fn without(split: &RunSplit, skipped: &[Skipped]) -> RunSplit {
+    let usable = |photos: &[usize]| {
+        let used = photos.iter().copied();
+        used.filter(|photo| skipped.binary_search_by_key(photo, |s| s.index).is_err())
+            .collect()
+    };
+    RunSplit {
+        train: usable(&split.train),
+        validation: usable(&split.validation),
+    }
+}
+
+pub(crate) fn no_maps() -> Error {
+    Error::Dataset(
+        "segmenter.kind is \"precomputed\" but no photo of the dataset has a map; list maps in the column segmentation, or set kind to \"none\"".to_owned(),
+    )
 }
 
 /// Book-keeping of the stages of one call.
@@ -298,7 +419,7 @@ impl Stages<'_> {
     }
 }
 
-fn provenance(
+fn checkpoint_provenance(
     dataset: &Dataset,
     config: &TrainingConfig,
     position: &Position,
@@ -321,109 +442,4 @@ fn provenance(
             .collect(),
         ..Provenance::new(now, config.seed)
     }
-}
-
-fn save_checkpoint(
-    run: &RunFolder,
-    model: &LearningModel,
-    hierarchy: &Hierarchy,
-    maps: &Maps,
-    calibration: &CalibrationReport,
-    provenance: Provenance,
-) -> Result<Checkpoint> {
-    let contents = CheckpointContents {
-        config: model.config(),
-        parameters: model.parameters(),
-        segmenter: maps.segmenter.as_ref().map(|s| (&s.config, &s.parameters)),
-        hierarchy,
-        calibration: &calibration.calibration,
-        provenance: &provenance,
-    };
-    Ok(Checkpoint::write(&run.checkpoint(), contents)?)
-}
-
-/// Training and validation photos, without those that cannot be read.
-fn split(dataset: &Dataset, config: &TrainingConfig, skipped: &[crate::photos::Skipped]) -> Result<RunSplit> {
-    let split = datasets::split(dataset, &config.split)?;
-    let mut usable = vec![true; dataset.len()];
-    skipped.iter().for_each(|s| usable[s.index] = false);
-    let keep = |photos: Vec<usize>| photos.into_iter().filter(|i| usable[*i]).collect::<Vec<_>>();
-    let split = RunSplit {
-        train: keep(split.train),
-        validation: keep(split.validation),
-    };
-    if split.train.is_empty() || split.validation.is_empty() {
-        let first = skipped.first().map_or_else(String::new, |s| {
-            format!(" (the first: {}: {})", s.file.display(), s.reason)
-        });
-        return Err(Error::Dataset(format!(
-            "{} of {} photos could not be read{first}, which leaves {} to learn from and {} to judge by: repair or import more photos",
-            skipped.len(),
-            dataset.len(),
-            split.train.len(),
-            split.validation.len()
-        )));
-    }
-    Ok(split)
-}
-
-/// The hierarchy of the training photos' places.
-fn partition(places: &[LatLng], split: &RunSplit, config: &TrainingConfig) -> Result<Hierarchy> {
-    let training: Vec<LatLng> = split.train.iter().map(|i| places[*i]).collect();
-    let hierarchy = Hierarchy::build(&training, &config.partition).map_err(|e| match e {
-        geocells::Error::EmptyLevel { .. } => Error::Dataset(format!(
-            "{} training photos are too few, or too far apart, to partition: {e}; lower partition.t_min (now {}), or add photos",
-            training.len(),
-            config.partition.t_min
-        )),
-        e => e.into(),
-    })?;
-    let finest = hierarchy.finest().len();
-    if finest < 2 {
-        return Err(Error::Dataset(format!(
-            "the {} training photos make a single geocell at the finest level, so there is nothing to tell apart; lower the last partition.t_max (now {}) or add photos of other places",
-            training.len(),
-            config.partition.t_max.last().copied().unwrap_or_default()
-        )));
-    }
-    let levels: Vec<usize> = hierarchy.levels().iter().map(|l| l.len()).collect();
-    tracing::info!(photos = training.len(), ?levels, "partitioned");
-    Ok(hierarchy)
-}
-
-/// The same error, naming the run as the place to go on.
-fn in_run(error: Error, run: &RunFolder) -> Error {
-    match error {
-        Error::Cancelled { stage, .. } => Error::Cancelled {
-            stage,
-            run: run.root().to_path_buf(),
-        },
-        error => error,
-    }
-}
-
-/// At most `most` of the photos, evenly spaced; all of them when `most` is 0.
-fn thinned(photos: &[usize], most: usize) -> Vec<usize> {
-    if most == 0 || photos.len() <= most {
-        return photos.to_vec();
-    }
-    (0..most).map(|k| photos[k * photos.len() / most]).collect()
-}
-
-/// What a state must share to go on: the dataset, everything of the configuration but its budget, and the published weights.
-fn fingerprint(dataset: &Dataset, config: &TrainingConfig, tower: Option<&TowerOrigin>) -> Result<String> {
-    let budget = TrainingConfig::demo().budget;
-    let text = TrainingConfig {
-        budget,
-        ..config.clone()
-    }
-    .to_toml()?;
-    let mut hash = sha2::Sha256::new()
-        .chain_update(dataset.digest())
-        .chain_update(text);
-    for (file, digest) in tower.iter().flat_map(|tower| &tower.files) {
-        hash.update(file);
-        hash.update(digest);
-    }
-    Ok(format!("{:x}", hash.finalize()))
 }

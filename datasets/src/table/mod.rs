@@ -8,8 +8,10 @@ mod row;
 
 use std::path::Path;
 
+pub(crate) use cell::Cell;
+pub(crate) use columns::Columns;
 pub(crate) use parquet_file::write_parquet;
-pub(crate) use row::ManifestRow;
+pub(crate) use row::{ManifestRow, Position};
 
 use crate::{Error, Result};
 

@@ -60,8 +60,8 @@ pub fn config() -> TrainingConfig {
 pub fn options(folder: &Path, resume: bool) -> TrainingOptions {
     TrainingOptions {
         resume,
-        cache: folder.join("cache"),
-        device: Device::Cpu,
+        revision: Some("0123abc".to_owned()),
+        ..TrainingOptions::new(folder.join("cache"), Device::Cpu)
     }
 }
 
@@ -101,4 +101,14 @@ pub fn run_with(
         progress,
         cancel,
     )
+}
+
+/// The losses of a run in `folder`/`name`, a line of its log each.
+pub fn losses(folder: &Path, name: &str) -> Vec<f64> {
+    let text = fs_err::read_to_string(RunFolder::new(folder.join(name)).metrics()).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .filter(|line| line["kind"] == "step")
+        .map(|line| line["loss"].as_f64().unwrap())
+        .collect()
 }
