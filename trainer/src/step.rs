@@ -139,10 +139,14 @@ pub fn gradients_of(
     let own: Vec<Tensor> = shards.iter().flat_map(Shard::embeddings).collect();
     let embeddings = gather(&Tensor::cat(&own, 0)?, &mine, inputs.len(), devices)?;
     let forward = started.elapsed().as_secs_f64();
-    let parts = devices.size() * workers.count();
     let heads = workers.map(|k| {
-        let part = devices.rank() * workers.count() + k;
-        head(model, (part, parts), lesson, inputs.photos(), &embeddings)
+        // Every device takes some levels, and each of its workers some of those: the devices need not have equally many workers.
+        let levels: Vec<usize> = (devices.rank()..lesson.labels.depth())
+            .step_by(devices.size())
+            .skip(k)
+            .step_by(workers.count())
+            .collect();
+        head(model, &levels, lesson, inputs.photos(), &embeddings)
     })?;
 
     let mut loss = Tensor::new(heads.iter().map(|h| h.loss).sum::<f32>(), embeddings.device())?;
@@ -355,7 +359,7 @@ pub fn sum_gradients(optimizer: &AdamW, stores: &[&GradStore]) -> Result<Vec<Opt
     optimizer.parameters().iter().map(|p| sum(&p.var)).collect()
 }
 
-/// One worker's part of the loss: every so-manieth level.
+/// One worker's part of the loss: some of the levels.
 struct Head {
     loss: f32,
     gradients: GradStore,
@@ -365,14 +369,14 @@ struct Head {
 
 fn head(
     model: &LearningModel,
-    (part, parts): (usize, usize),
+    levels: &[usize],
     lesson: Lesson<'_>,
     photos: &[usize],
     embeddings: &Tensor,
 ) -> Result<Head> {
     let leaf = Var::from_tensor(embeddings)?;
     let mut total = (leaf.sum_all()? * 0.0)?;
-    for level in (part..lesson.labels.depth()).step_by(parts) {
+    for &level in levels {
         let cells: Vec<Option<u32>> = photos
             .iter()
             .map(|photo| lesson.labels.level(level)[*photo])
@@ -398,10 +402,12 @@ fn head(
         total = (total + term.reshape(())?)?;
     }
     let mut gradients = total.backward()?;
-    let towards = gradients
-        .remove(leaf.as_tensor())
-        .ok_or_else(|| Error::MissingGradient("visual embeddings".to_owned()))?
-        .detach();
+    let towards = match gradients.remove(leaf.as_tensor()) {
+        Some(towards) => towards.detach(),
+        // More workers than levels: this one has nothing to say.
+        None if levels.is_empty() => embeddings.zeros_like()?,
+        None => return Err(Error::MissingGradient("visual embeddings".to_owned())),
+    };
     Ok(Head {
         loss: total.to_scalar::<f32>()?,
         gradients,

@@ -248,7 +248,7 @@ mod tests {
             (
                 "kind = \"warmup-cosine\"",
                 "kind = \"halved-each-epoch\"",
-                "schedule.warmup",
+                "schedule.floor",
             ),
             (
                 "image_size = 64",

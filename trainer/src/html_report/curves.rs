@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use geocells::THRESHOLDS;
 use serde_json::Value;
 
 use crate::Result;
@@ -47,8 +48,8 @@ impl Curves {
                 self.learning_rate.extend(rate.map(|rate| (step, rate)));
             }
             Some("validation") => {
-                for (k, curve) in self.within.iter_mut().enumerate() {
-                    let share = number(&line["accuracy"]["within"][k]);
+                for (threshold, curve) in THRESHOLDS.iter().zip(&mut self.within) {
+                    let share = number(&line["accuracy"][threshold.km.get().to_string()]);
                     curve.extend(share.map(|share| (step, 100.0 * share)));
                 }
                 let temperatures = line["temperatures"].as_array().map_or(&[][..], Vec::as_slice);
@@ -67,17 +68,45 @@ impl Curves {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
+    use crate::metrics::{Line, Metrics};
 
     #[test]
     fn lines_become_curves() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.jsonl");
-        let text = "{\"kind\":\"step\",\"step\":20,\"loss\":2.5,\"learning_rate\":0.1}\nhalf a li\n\
-                    {\"kind\":\"validation\",\"step\":30,\"accuracy\":{\"within\":[0.1,0.2,0.3,0.4,0.5]},\"temperatures\":[0.07,0.05]}\n";
+        let mut metrics = Metrics::open(&path).unwrap();
+        let step = Line::Step {
+            step: 20,
+            epoch: 1,
+            samples: 200,
+            loss: 2.5,
+            learning_rate: 0.1,
+            gradient_norm: 1.0,
+            images_per_second: 10.0,
+            idle: 0.0,
+            seconds: 1.0,
+        };
+        metrics.write(&step).unwrap();
+        let errors = [0.5, 20.0, 100.0, 500.0].map(|km| geocells::Kilometres::new(km).unwrap());
+        let validation = Line::Validation {
+            step: 30,
+            epoch: 1,
+            samples: 300,
+            accuracy: geocells::Accuracy::from_errors(&errors).unwrap(),
+            score: 0.5,
+            best: true,
+            temperatures: &[0.07, 0.05],
+            seconds: 2.0,
+        };
+        metrics.write(&validation).unwrap();
+        let mut text = fs_err::read_to_string(&path).unwrap();
+        text.push_str("half a li");
         fs_err::write(&path, text).unwrap();
         let curves = read(&path).unwrap();
         assert_eq!(curves.loss, [(20.0, 2.5)]);
-        assert_eq!(curves.within[4], [(30.0, 50.0)]);
+        assert_eq!(curves.learning_rate, [(20.0, 0.1)]);
+        let last: Vec<f64> = curves.within.iter().map(|curve| curve[0].1).collect();
+        assert_eq!(last, [25.0, 50.0, 75.0, 100.0, 100.0]);
         assert_eq!(curves.temperatures, [vec![(30.0, 0.07)], vec![(30.0, 0.05)]]);
     }
 }

@@ -33,6 +33,6 @@ compare("train/gradient_norm", [(s["step"], s["gradient_norm"]) for s in steps])
 compare("validation/score", [(v["step"], v["score"]) for v in validations])
 for level in range(len(validations[0]["temperatures"])):
     compare(f"temperature/level_{level}", [(v["step"], v["temperatures"][level]) for v in validations])
-for k, km in enumerate([1, 25, 200, 750, 2500]):
-    compare(f"validation/within_{km}_km", [(v["step"], v["accuracy"]["within"][k]) for v in validations])
+for km in [1, 25, 200, 750, 2500]:
+    compare(f"validation/within_{km}_km", [(v["step"], v["accuracy"][str(km)]) for v in validations])
 print(f"{len(tags)} curves in {len(list((run / 'tensorboard').iterdir()))} file(s)")
