@@ -66,7 +66,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<()> {
     Ok(())
 }
 
-fn read_config(name: &str) -> Result<TrainingConfig> {
+pub fn read_config(name: &str) -> Result<TrainingConfig> {
     let path = std::path::Path::new(name);
     match name {
         "demo" if !path.exists() => Ok(TrainingConfig::demo()),
