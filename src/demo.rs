@@ -90,10 +90,8 @@ pub fn run(args: &Args, settings: &Settings) -> Result<()> {
         &world.run.checkpoint(),
         &world.held_out,
         &EvaluationOptions {
-            photos: None,
-            device,
-            crops: retrieval::Crops::One,
-            segmenter: models::SegmenterChoice::Own,
+            training_places: world.gallery.photos().iter().map(|p| p.location).collect(),
+            ..EvaluationOptions::new(device)
         },
         &show,
         &cancel,

@@ -1,5 +1,6 @@
 //! The `geosurge` command: one small file a subcommand, no logic. Settings are read here, once, and passed down.
 
+mod ablate;
 mod analytics;
 mod demo;
 mod device;
@@ -61,6 +62,8 @@ enum Sub {
     Train(train::Args),
     /// Measure a checkpoint on a dataset: the five distance thresholds beside chance, calibration, levels
     Eval(eval::Args),
+    /// Change one choice of the method at a time, and train what others have published, over several seeds
+    Ablate(ablate::Args),
     /// Build a release from a checkpoint and a dataset of reference photographs
     Index(index::Args),
     /// List, show, activate, roll back, compare and prune releases
@@ -101,6 +104,7 @@ fn main() -> ExitCode {
         Sub::Partition(args) => partition::run(&args),
         Sub::Train(args) => train::run(&args, &settings),
         Sub::Eval(args) => eval::run(&args, &settings),
+        Sub::Ablate(args) => ablate::run(&args),
         Sub::Index(args) => index::run(&args, &settings),
         Sub::Releases(args) => releases::run(&args, &settings),
         Sub::Migrate(args) => migrate::run(&args, &settings),

@@ -75,7 +75,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<()> {
     Ok(())
 }
 
-fn read_config(name: &str) -> Result<TrainingConfig> {
+pub fn read_config(name: &str) -> Result<TrainingConfig> {
     let path = std::path::Path::new(name);
     match TrainingConfig::shipped(name) {
         Some(config) if !path.exists() => Ok(config),

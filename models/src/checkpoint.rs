@@ -27,8 +27,10 @@ use crate::published::TowerOrigin;
 use crate::segmentation::{CompactConfig, CompactSegmenter};
 use crate::{Calibration, Error, Model, ModelConfig, ParameterSpec, Parameters, Precision, Result};
 
-/// The newest format that this program reads, and the one that it writes.
-pub const FORMAT_VERSION: u32 = 1;
+/// The newest format that this program reads, and the one that it writes. Format 2 added `within` and `region` to the calibration.
+pub const FORMAT_VERSION: u32 = 2;
+/// The oldest format that this program reads.
+pub const OLDEST_FORMAT_VERSION: u32 = 1;
 
 const CONFIG: &str = "config.json";
 const MODEL: &str = "model.safetensors";
@@ -195,7 +197,7 @@ impl Checkpoint {
             ));
         }
         let version: Version = read_json(&directory.join(PROVENANCE))?;
-        if version.format_version != FORMAT_VERSION {
+        if !(OLDEST_FORMAT_VERSION..=FORMAT_VERSION).contains(&version.format_version) {
             return Err(Error::FormatVersion {
                 directory: directory.to_owned(),
                 found: version.format_version,

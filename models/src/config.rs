@@ -117,7 +117,8 @@ impl Palette {
 pub enum Stream {
     /// The photo's tokens `r`, fused a little more in each block; queries always come from the segmentation tokens.
     Rgb,
-    /// The segmentation tokens, lifted to the tower's width; keys and values always come from the photo's tokens.
+    /// The segmentation tokens, lifted to the tower's width; keys and values come from the photo's tokens in the first block and
+    /// from the fused ones in the next. The class token is the map's.
     Semantic,
 }
 

@@ -190,6 +190,19 @@ impl Encoder {
     /// # Errors
     /// As [`Encoder::encode`], and [`Error::Image`] for another number of maps.
     pub fn encode_with_maps(&self, photos: &[RgbImage], maps: &[Option<GrayImage>]) -> Result<Vec<Encoded>> {
+        self.encode_crops_with_maps(photos, maps, Crops::One)
+    }
+
+    /// As [`Encoder::encode_with_maps`] with so many views of each photo.
+    ///
+    /// # Errors
+    /// As [`Encoder::encode_with_maps`].
+    pub fn encode_crops_with_maps(
+        &self,
+        photos: &[RgbImage],
+        maps: &[Option<GrayImage>],
+        crops: Crops,
+    ) -> Result<Vec<Encoded>> {
         if maps.len() != photos.len() {
             return Err(Error::Image(format!(
                 "{} maps for {} photos",
@@ -197,7 +210,7 @@ impl Encoder {
                 photos.len()
             )));
         }
-        self.encode_with(photos, Crops::One, |_| self.cut_maps(maps, Crops::One))
+        self.encode_with(photos, crops, |_| self.cut_maps(maps, crops))
     }
 
     /// A map of each image from the segmenter.

@@ -6,7 +6,11 @@
 //! - class ids enter through a learned palette, or fixed colours ([`Palette`]);
 //! - the residual stream carries the photo's tokens `r` ([`Stream::Rgb`]): `r ← r + MLA(q = LN(s), kv = LN(r))`,
 //!   `r ← r + MLP(LN(r))`; the segmentation tokens `s` are the same in every block. With [`Stream::Semantic`] the
-//!   segmentation tokens are lifted to the tower's width, carry the residual and ask, and `r` stays the same.
+//!   segmentation tokens are lifted to the tower's width, carry the residual and ask: `s ← s + MLA(q = LN(s), kv = LN(r))`,
+//!   `s ← s + MLP(LN(s))` in the first block, and in every later one keys and values are the fused tokens `s` themselves.
+//!
+//! The class token of the map is the same for every map, so in both streams what the map says reaches the class token through
+//! the fused tokens of a block before it: with a single block the map has no influence.
 //!
 //! Only the CLS token leaves the module, so the last block computes no other.
 
@@ -122,13 +126,12 @@ impl SemanticFusion {
                 semantic.clone()
             };
             let fused = block.mlp.forward(&block.attention.forward(&queries, &photo)?)?;
-            match self.lift {
-                None => photo = fused,
-                Some(_) => semantic = fused,
+            if self.lift.is_some() {
+                semantic = fused.clone();
             }
+            photo = fused;
         }
-        let fused = if self.lift.is_some() { semantic } else { photo };
-        Ok(fused.squeeze(1)?)
+        Ok(photo.squeeze(1)?)
     }
 }
 

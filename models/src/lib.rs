@@ -28,7 +28,7 @@ mod vision;
 mod visual;
 mod weights;
 
-pub use calibration::Calibration;
+pub use calibration::{BetaMap, Calibration, RegionMasses};
 pub use checkpoint::{Checkpoint, CheckpointContents, Checksums, FORMAT_VERSION, Provenance};
 pub use config::{Activation, FusionConfig, Head, ModelConfig, Palette, Stream, VisionConfig};
 pub use encoder::{Crops, Encoded, Encoder, SegmenterChoice, Timings};

@@ -170,22 +170,36 @@ mod tests {
 
     #[test]
     fn a_seed_gives_the_same_model_and_maps_matter() {
-        let config = tiny();
-        let embed = |seed, labels: Option<&Labels>| {
-            let parameters =
-                Parameters::initialise(Model::specs(&config, &CELLS), seed, &Device::Cpu).unwrap();
-            let model = Model::new(&config, CELLS.len(), &parameters).unwrap();
-            model
-                .visual
-                .forward(&pixels(&config), labels)
-                .unwrap()
-                .to_vec2::<f32>()
-                .unwrap()
-        };
-        assert_eq!(embed(1, Some(&labels())), embed(1, Some(&labels())));
-        assert_ne!(embed(1, Some(&labels())), embed(2, Some(&labels())));
-        assert_ne!(embed(1, Some(&labels())), embed(1, None));
-        assert_eq!(embed(1, None), embed(1, Some(&Labels::unlabelled(3, 8))));
+        for (stream, blocks) in [
+            (Stream::Rgb, 2),
+            (Stream::Semantic, 2),
+            (Stream::Rgb, 1),
+            (Stream::Semantic, 1),
+        ] {
+            let mut config = tiny();
+            config.fusion.stream = stream;
+            config.fusion.blocks = blocks;
+            let embed = |seed, labels: Option<&Labels>| {
+                let parameters =
+                    Parameters::initialise(Model::specs(&config, &CELLS), seed, &Device::Cpu).unwrap();
+                let model = Model::new(&config, CELLS.len(), &parameters).unwrap();
+                model
+                    .visual
+                    .forward(&pixels(&config), labels)
+                    .unwrap()
+                    .to_vec2::<f32>()
+                    .unwrap()
+            };
+            assert_eq!(embed(1, Some(&labels())), embed(1, Some(&labels())));
+            assert_ne!(embed(1, Some(&labels())), embed(2, Some(&labels())));
+            // The class token of the map knows no pixel: the first block cannot tell maps apart.
+            assert_eq!(
+                embed(1, Some(&labels())) != embed(1, None),
+                blocks > 1,
+                "{stream:?}"
+            );
+            assert_eq!(embed(1, None), embed(1, Some(&Labels::unlabelled(3, 8))));
+        }
     }
 
     /// The published sizes, from the declarations alone: nothing is allocated.

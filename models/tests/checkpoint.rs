@@ -288,7 +288,7 @@ fn damaged_checkpoints_are_refused_by_name() {
         let text = fs_err::read_to_string(&file).unwrap();
         fs_err::write(
             file,
-            text.replace("\"format_version\": 1", "\"format_version\": 99"),
+            text.replace("\"format_version\": 2", "\"format_version\": 99"),
         )
         .unwrap();
     };

@@ -177,12 +177,8 @@ impl Case {
         for (name, var, _) in parameters.trainable() {
             let gradient = summary(store.get(var).unwrap_or_else(|| panic!("no gradient of {name}")));
             let expected = &self.expected[&format!("gradient.{name}")];
-            // On the semantic stream the CLS token meets the photo's tokens alone: the map's pixels have no gradient, on either side.
-            let size = if largest(expected) == 0.0 {
-                1.0
-            } else {
-                largest(expected)
-            };
+            let size = largest(expected);
+            assert!(size > 0.0, "{name} has no influence");
             let apart = largest(&(gradient - expected).unwrap()) / size;
             assert!(apart < backward, "the gradient of {name} is {apart} apart");
             compared += 1;

@@ -158,10 +158,10 @@ pub fn infer(
         path_score: top[winner].score,
         location,
         confidence,
-        within: posterior.within(location, |cell| cells.spread(cell)),
+        within: Within(calibration.within(posterior.within(location, |cell| cells.spread(cell)).0)),
         candidates,
         levels,
-        credible_region: credible_region(cells, posterior, options.credible_mass),
+        credible_region: credible_region(cells, posterior, options.credible_mass, calibration),
         entropy: posterior.entropy(),
         outside_mass: posterior.outside_mass,
         scoring: options.scoring,
@@ -323,8 +323,13 @@ impl<'a> LevelSoftmax<'a> {
     }
 }
 
-fn credible_region(cells: &CellTable, posterior: &Posterior, wanted: f64) -> CredibleRegion {
-    let (set, mass) = posterior.credible_set(wanted);
+fn credible_region(
+    cells: &CellTable,
+    posterior: &Posterior,
+    wanted: f64,
+    calibration: &Calibration,
+) -> CredibleRegion {
+    let (set, mass) = posterior.credible_set(calibration.region_mass(wanted));
     let region: Vec<RegionCell> = set
         .into_iter()
         .map(|(cell, probability)| RegionCell {
@@ -335,7 +340,7 @@ fn credible_region(cells: &CellTable, posterior: &Posterior, wanted: f64) -> Cre
     let area_km2 = region.iter().map(|cell| cell.token.area_km2()).sum();
     CredibleRegion {
         wanted,
-        mass,
+        mass: calibration.region_held(mass),
         cells: region,
         area_km2,
     }

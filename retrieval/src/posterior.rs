@@ -233,7 +233,7 @@ mod tests {
     proptest! {
         #[test]
         fn with_all_cells_it_is_exact(cells in all_cells(), scale in 0.05_f64..2.0, prior_weight in 0.0_f64..1.5) {
-            let calibration = Calibration { scale, prior_weight, cannot_tell_below: 0.0 };
+            let calibration = Calibration { scale, prior_weight, ..Calibration::default() };
             let posterior = Posterior::new(&cells, Outside::NONE, &calibration).unwrap();
             prop_assert_eq!(posterior.outside_mass, 0.0);
             for ((_, found), wanted) in posterior.cells.iter().zip(brute_force(&cells, &calibration)) {
@@ -245,7 +245,7 @@ mod tests {
         fn with_some_cells_it_bounds(
             cells in all_cells(), scale in 0.05_f64..2.0, prior_weight in 0.0_f64..1.5, share in 0.0_f64..1.0,
         ) {
-            let calibration = Calibration { scale, prior_weight, cannot_tell_below: 0.0 };
+            let calibration = Calibration { scale, prior_weight, ..Calibration::default() };
             let kept = 1 + (share * (cells.len() - 1) as f64) as usize;
             let (inside, left_out) = cells.split_at(kept);
             let prior = left_out.iter().map(|cell| (cell.photos as f64).powf(prior_weight)).sum();

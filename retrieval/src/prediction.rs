@@ -28,7 +28,7 @@ pub struct Prediction {
     pub location: LatLng,
     /// Probability that the true place lies in the answer's finest geocell.
     pub confidence: f64,
-    /// Probability that the true place is within 1, 25, 200, 750 and 2,500 km of `location`.
+    /// Calibrated probability that the true place is within 1, 25, 200, 750 and 2,500 km of `location`.
     pub within: Within,
     /// The best finest geocells, best first; the first one is the answer.
     pub candidates: Vec<Candidate>,
@@ -119,7 +119,8 @@ pub struct LevelAnswer {
 pub struct CredibleRegion {
     /// The mass that was asked for.
     pub wanted: f64,
-    /// The mass that the cells hold (lower bound); below `wanted` when the candidates do not hold it.
+    /// The calibrated probability that the cells hold the truth (lower bound); below `wanted` when the candidates do not hold it.
+    /// Without a calibration of regions it is the sum of the cells' probabilities.
     pub mass: f64,
     /// Its cells, most probable first.
     pub cells: Vec<RegionCell>,

@@ -116,6 +116,7 @@ fn few_candidates_bound_the_exact_posterior() {
         scale: 0.3,
         prior_weight: 0.5,
         cannot_tell_below: 0.0,
+        ..Calibration::default()
     };
     let all = InferenceOptions {
         searched: usize::MAX,

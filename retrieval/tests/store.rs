@@ -44,6 +44,7 @@ async fn the_store_answers_as_exact_inference_does() {
         scale: 0.4,
         prior_weight: 0.3,
         cannot_tell_below: 0.1,
+        ..Calibration::default()
     };
     let searcher = Searcher::new(release, store, world.search_model(calibration));
     searcher.check_levels().await.unwrap();

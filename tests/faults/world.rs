@@ -103,6 +103,7 @@ fn write_checkpoint(directory: &Path, hierarchy: &Hierarchy) {
             scale: 0.5,
             prior_weight: 0.2,
             cannot_tell_below: 0.05,
+            ..Calibration::default()
         },
         provenance: &Provenance::new("2026-01-01T00:00:00Z", 1),
     };

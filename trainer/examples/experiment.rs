@@ -79,9 +79,7 @@ fn main() -> Anything {
         &dataset,
         &EvaluationOptions {
             photos: Some(held_out),
-            device: Device::Cpu,
-            crops: models::Crops::One,
-            segmenter: models::SegmenterChoice::Own,
+            ..EvaluationOptions::new(Device::Cpu)
         },
         &show,
         &cancel,

@@ -1,25 +1,26 @@
-//! A checkpoint judged on a dataset: five thresholds, levels, calibration, chance and a flat baseline.
+//! A checkpoint judged on a dataset: five thresholds with intervals, levels, continents, calibration, regions, chance and a flat baseline.
 
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use candle_core::{Device, Tensor};
-use datasets::{Dataset, DecodeLimits};
-use geocells::{Accuracy, Kilometres, LatLng};
-use image::RgbImage;
+use datasets::Dataset;
+use geocells::{Accuracy, Kilometres, LatLng, THRESHOLDS};
 use models::{Calibration, Checkpoint, Crops, Encoder, SegmenterChoice};
 use rayon::prelude::*;
-use retrieval::ExactIndex;
+use retrieval::{Answer, ExactIndex};
 use serde::Serialize;
 
-use crate::calibrate::{self, negative_log_likelihood, observe, threshold_errors};
+use crate::benchmark::bootstrap::{Bootstrap, Interval};
+use crate::benchmark::continents::{ContinentReport, by_continent, shares_within};
+use crate::benchmark::encode::{Views, encode};
+use crate::benchmark::look_up::{self, LookUpOptions, LookUpReport};
+use crate::benchmark::region::{self, RegionReport};
+use crate::benchmark::reliability::{Reliability, reliability, stated};
+use crate::calibrate::{self, Stated, expected_calibration_error, negative_log_likelihood, observe};
 use crate::photos::Skipped;
 use crate::progress::Report;
-use crate::{Error, Progress, Result, Stage, validation};
-
-/// Photos decoded and encoded at a time.
-const CHUNK: usize = 128;
+use crate::{Error, Result, validation};
 
 /// How an evaluation is carried out.
 #[derive(Debug, Clone)]
@@ -32,6 +33,31 @@ pub struct EvaluationOptions {
     pub crops: Crops,
     /// Where segmentation maps come from.
     pub segmenter: SegmenterChoice,
+    /// Take the dataset's own segmentation maps instead of the segmenter's.
+    pub dataset_maps: bool,
+    /// Places of training or reference photos, by which P(within r) knows where in a cell photos are taken; never those of the
+    /// judged photos. Empty: evenly over each cell.
+    pub training_places: Vec<LatLng>,
+    /// How intervals are made.
+    pub bootstrap: Bootstrap,
+    /// Whether reference photos of the same spot are looked up, and where.
+    pub look_up: Option<LookUpOptions>,
+}
+
+impl EvaluationOptions {
+    /// All photos, one view each, the checkpoint's own segmenter, a thousand samples for intervals, no look-up.
+    pub fn new(device: Device) -> Self {
+        Self {
+            photos: None,
+            device,
+            crops: Crops::One,
+            segmenter: SegmenterChoice::Own,
+            dataset_maps: false,
+            training_places: Vec::new(),
+            bootstrap: Bootstrap::default(),
+            look_up: None,
+        }
+    }
 }
 
 /// What an evaluation found.
@@ -64,6 +90,36 @@ pub struct EvaluationReport {
     pub negative_log_likelihood: Option<f64>,
     /// Photos a second, decoding included.
     pub images_per_second: f64,
+    /// How the intervals below were made.
+    pub bootstrap: Bootstrap,
+    /// Intervals of accuracy, calibration error and coverage of regions; `None` when intervals are off.
+    pub intervals: Option<Intervals>,
+    /// Accuracy by continent of the true place.
+    pub continents: Vec<ContinentReport>,
+    /// The reliability of P(within r), nearest threshold first.
+    pub reliability: Vec<Reliability>,
+    /// How often 90 % regions hold the truth, and how large they are.
+    pub region: RegionReport,
+    /// Finding reference photos of the same spot, if it was asked for.
+    pub look_up: Option<LookUpReport>,
+    /// Every photo's answer, for a file of them.
+    #[serde(skip)]
+    pub answers: Vec<PhotoAnswer>,
+}
+
+/// Intervals of the main numbers, over photos.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Intervals {
+    /// Of the shares within the five thresholds.
+    pub within: [Interval; 5],
+    /// Of the median error, km.
+    pub median_km: Interval,
+    /// Of the mean error, km.
+    pub mean_km: Interval,
+    /// Of the expected calibration error at the five thresholds.
+    pub calibration_error: [Interval; 5],
+    /// Of the share of truths inside their 90 % region.
+    pub region_coverage: Interval,
 }
 
 /// One level of the hierarchy, judged.
@@ -79,6 +135,29 @@ pub struct LevelReport {
     pub cell_accuracy: f64,
     /// Accuracy of answering with the location of the best path's cell at this level.
     pub accuracy: Accuracy,
+}
+
+/// The answer to one photo.
+#[derive(Debug, Clone)]
+pub struct PhotoAnswer {
+    /// The photo's file.
+    pub file: PathBuf,
+    /// Where it was taken.
+    pub truth: LatLng,
+    /// Where the model says it was taken.
+    pub location: LatLng,
+    /// The distance between them.
+    pub error: Kilometres,
+    /// Probability of the answer's finest cell.
+    pub confidence: f64,
+    /// P(within r) at the five thresholds.
+    pub within: [f64; 5],
+    /// Whether the 90 % region holds the truth; `None` where the truth lies in no finest cell.
+    pub in_region: Option<bool>,
+    /// The area of that region, km².
+    pub region_km2: f64,
+    /// Whether the model says that it cannot tell.
+    pub cannot_tell: bool,
 }
 
 /// Judges the checkpoint in the folder `checkpoint` on photos of `dataset`.
@@ -98,114 +177,90 @@ pub fn evaluate(
         .photos
         .clone()
         .unwrap_or_else(|| (0..dataset.len()).collect());
-    if let Some(beyond) = photos.iter().find(|i| **i >= dataset.len()) {
-        return Err(Error::Dataset(format!(
-            "photo {beyond} was asked for, but the dataset {} ends at {}",
-            dataset.root().display(),
-            dataset.len()
-        )));
-    }
-    let started = Instant::now();
-    let encoded = encode(&encoder, dataset, &photos, options.crops, progress, cancel)?;
-    let images_per_second = encoded.truths.len() as f64 / started.elapsed().as_secs_f64();
+    let views = Views {
+        crops: options.crops,
+        dataset_maps: options.dataset_maps,
+    };
+    let encoded = encode(&encoder, dataset, &photos, views, progress, cancel)?;
     let model = checkpoint.model(&options.device)?;
-    let index = ExactIndex::of_model(&model.geographic, checkpoint.hierarchy())?;
-    let mut report = judge(&index, &encoded.visual, &encoded.truths, checkpoint.calibration())?;
+    let index = ExactIndex::of_model(&model.geographic, checkpoint.hierarchy())?
+        .with_places(options.training_places.iter().copied());
+    let judged = Judged {
+        index: &index,
+        visual: &encoded.visual,
+        truths: &encoded.truths,
+        calibration: checkpoint.calibration(),
+    };
+    let mut report = judge(judged, &options.bootstrap)?;
+    for (answer, photo) in report.answers.iter_mut().zip(&encoded.indices) {
+        answer.file = dataset.image_path(*photo);
+    }
+    if let Some(wanted) = &options.look_up {
+        if !look_up::usable_radius(wanted.radius_m) {
+            return Err(Error::Config(format!(
+                "a look-up within {} m means nothing; choose metres above 0 and at most 25,000, such as 25",
+                wanted.radius_m
+            )));
+        }
+        let other = match &wanted.gallery {
+            None => None,
+            Some(gallery) => {
+                let photos: Vec<usize> = (0..gallery.len()).collect();
+                Some((
+                    gallery,
+                    encode(&encoder, gallery, &photos, views, progress, cancel)?,
+                ))
+            }
+        };
+        let own = (dataset, &encoded);
+        let (gallery, gallery_photos) = other
+            .as_ref()
+            .map_or(own, |(dataset, encoded)| (*dataset, encoded));
+        let asked = look_up::colour_histograms(dataset, &encoded)?;
+        let offered = look_up::colour_histograms(gallery, gallery_photos)?;
+        report.look_up = Some(look_up::judge(
+            &encoded.truths,
+            &gallery_photos.truths,
+            other.is_none(),
+            &[
+                ("visual embedding", &encoded.visual, &gallery_photos.visual),
+                ("colour histogram", &asked, &offered),
+            ],
+            wanted.radius_m,
+            &options.bootstrap,
+        )?);
+    }
     report.checkpoint = checkpoint.id().to_owned();
     report.crops = options.crops.count();
     report.skipped = encoded.skipped;
-    report.images_per_second = images_per_second;
+    report.images_per_second = encoded.images_per_second;
     Ok(report)
 }
 
-struct EncodedPhotos {
-    visual: Tensor,
-    truths: Vec<LatLng>,
-    skipped: Vec<Skipped>,
+/// Photos with known places and what judges them.
+#[derive(Debug, Clone, Copy)]
+pub struct Judged<'a> {
+    /// The cells and embeddings.
+    pub index: &'a ExactIndex,
+    /// Unit visual embeddings, `[photos, width]`.
+    pub visual: &'a Tensor,
+    /// The photos' places.
+    pub truths: &'a [LatLng],
+    /// What makes the probabilities honest.
+    pub calibration: &'a Calibration,
 }
 
-fn encode(
-    encoder: &Encoder,
-    dataset: &Dataset,
-    photos: &[usize],
-    crops: Crops,
-    progress: Report<'_>,
-    cancel: &AtomicBool,
-) -> Result<EncodedPhotos> {
-    let (mut rows, mut truths, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
-    let mut width = 0;
-    let started = Instant::now();
-    for (k, chunk) in photos.chunks(CHUNK).enumerate() {
-        if cancel.load(Ordering::Relaxed) {
-            return Err(Error::Cancelled {
-                stage: Stage::Encode.phrase(),
-                run: dataset.root().to_path_buf(),
-            });
-        }
-        let decoded: Vec<(usize, datasets::Result<RgbImage>)> = chunk
-            .par_iter()
-            .map(|i| {
-                (
-                    *i,
-                    datasets::decode_image(dataset.image_path(*i), &DecodeLimits::default()),
-                )
-            })
-            .collect();
-        let mut images = Vec::with_capacity(chunk.len());
-        for (index, decoded) in decoded {
-            match decoded {
-                Ok(image) => {
-                    images.push(image);
-                    truths.push(dataset.photos()[index].location);
-                }
-                Err(e) => skipped.push(Skipped {
-                    index,
-                    file: dataset.image_path(index),
-                    reason: e.to_string(),
-                }),
-            }
-        }
-        if !images.is_empty() {
-            for photo in encoder.encode_crops(&images, crops)? {
-                width = photo.embedding.len();
-                rows.extend(photo.embedding);
-            }
-        }
-        let done = (k * CHUNK + chunk.len()) as u64;
-        let rate = done as f64 / started.elapsed().as_secs_f64();
-        progress(&Progress {
-            images_per_second: Some(rate),
-            remaining_seconds: Some((photos.len() as u64 - done) as f64 / rate),
-            ..Progress::counted(Stage::Encode, done, photos.len() as u64)
-        });
-    }
-    if truths.is_empty() {
-        let reason = skipped.first().map_or_else(
-            || "there are none".to_owned(),
-            |s| format!("{}: {}", s.file.display(), s.reason),
-        );
-        return Err(Error::Dataset(format!(
-            "no photo of {} could be read ({reason}); check the dataset's paths",
-            dataset.root().display()
-        )));
-    }
-    Ok(EncodedPhotos {
-        visual: Tensor::from_vec(rows, (truths.len(), width), &Device::Cpu)?,
-        truths,
-        skipped,
-    })
-}
-
-/// Judges unit visual embeddings `[photos, width]` with known places.
+/// Judges unit visual embeddings with known places.
 ///
 /// # Errors
 /// The index's; no photo.
-pub fn judge(
-    index: &ExactIndex,
-    visual: &Tensor,
-    truths: &[LatLng],
-    calibration: &Calibration,
-) -> Result<EvaluationReport> {
+pub fn judge(judged: Judged<'_>, bootstrap: &Bootstrap) -> Result<EvaluationReport> {
+    let Judged {
+        index,
+        visual,
+        truths,
+        calibration,
+    } = judged;
     let depth = index.cells().depth();
     let levels = (0..depth)
         .map(|level| judge_level(index, level, visual, truths))
@@ -214,6 +269,18 @@ pub fn judge(
     let photos: Vec<u64> = index.cells().finest().iter().map(|c| c.photos).collect();
     let observations = observe(index, visual, truths)?;
     let answers = calibrate::stated(index, visual, calibration)?;
+    let errors: Vec<Kilometres> = answers
+        .iter()
+        .zip(truths)
+        .map(|(answer, truth)| answer.location.distance(*truth))
+        .collect();
+    let said = stated(&answers, truths);
+    let held = region::held(index, &answers, truths);
+    let reliability: Vec<Reliability> = THRESHOLDS
+        .iter()
+        .zip(&said)
+        .map(|(threshold, said)| reliability(threshold.km.get(), said))
+        .collect();
     Ok(EvaluationReport {
         checkpoint: String::new(),
         crops: 1,
@@ -225,11 +292,81 @@ pub fn judge(
         ceiling: Accuracy::from_errors(&nearest_errors(index, truths))?,
         coverage: finest.coverage,
         levels,
-        calibration_error: threshold_errors(&answers, truths),
+        calibration_error: std::array::from_fn(|k| reliability[k].error),
         negative_log_likelihood: (!observations.is_empty())
             .then(|| negative_log_likelihood(&observations, &photos, calibration)),
         images_per_second: 0.0,
+        bootstrap: *bootstrap,
+        intervals: intervals(&errors, &said, &held, bootstrap),
+        continents: by_continent(truths, &errors, bootstrap)?,
+        reliability,
+        region: region::judge(&answers, &held),
+        look_up: None,
+        answers: answers
+            .iter()
+            .zip(truths)
+            .zip(errors.iter().zip(&held))
+            .map(|((answer, truth), (error, held))| photo_answer(answer, *truth, *error, *held))
+            .collect(),
     })
+}
+
+fn photo_answer(answer: &Answer, truth: LatLng, error: Kilometres, in_region: Option<bool>) -> PhotoAnswer {
+    PhotoAnswer {
+        file: PathBuf::new(),
+        truth,
+        location: answer.location,
+        error,
+        confidence: answer.confidence,
+        within: answer.within.0,
+        in_region,
+        region_km2: answer.credible_region.area_km2,
+        cannot_tell: answer.cannot_tell.is_some(),
+    }
+}
+
+fn intervals(
+    errors: &[Kilometres],
+    said: &[Vec<Stated>; 5],
+    held: &[Option<bool>],
+    bootstrap: &Bootstrap,
+) -> Option<Intervals> {
+    let all: [Interval; 13] = bootstrap.intervals(errors.len(), |sample| {
+        let within = shares_within(errors, sample);
+        let mut km: Vec<f64> = sample.iter().map(|i| errors[*i].get()).collect();
+        let mean = km.iter().sum::<f64>() / km.len() as f64;
+        let calibration: [f64; 5] = std::array::from_fn(|k| {
+            let stated: Vec<Stated> = sample.iter().map(|i| said[k][*i]).collect();
+            expected_calibration_error(&stated)
+        });
+        let inside = sample.iter().filter(|i| held[**i] == Some(true)).count() as f64 / sample.len() as f64;
+        let mut all = [0.0; 13];
+        all[..5].copy_from_slice(&within);
+        all[5] = median(&mut km);
+        all[6] = mean;
+        all[7..12].copy_from_slice(&calibration);
+        all[12] = inside;
+        all
+    })?;
+    Some(Intervals {
+        within: std::array::from_fn(|k| all[k]),
+        median_km: all[5],
+        mean_km: all[6],
+        calibration_error: std::array::from_fn(|k| all[7 + k]),
+        region_coverage: all[12],
+    })
+}
+
+/// The median; for an even number, the mean of the middle two. Changes the order.
+fn median(values: &mut [f64]) -> f64 {
+    let (middle, odd) = (values.len() / 2, values.len() % 2 == 1);
+    let (below, upper, _) = values.select_nth_unstable_by(middle, f64::total_cmp);
+    let upper = *upper;
+    if odd {
+        return upper;
+    }
+    let lower = below.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    f64::midpoint(lower, upper)
 }
 
 fn judge_level(index: &ExactIndex, level: usize, visual: &Tensor, truths: &[LatLng]) -> Result<LevelReport> {
@@ -261,7 +398,7 @@ fn nearest_errors(index: &ExactIndex, truths: &[LatLng]) -> Vec<Kilometres> {
 }
 
 /// Errors of the finest level's own table: the cell whose geographic embedding is nearest, coarser levels ignored.
-fn flat_errors(index: &ExactIndex, visual: &Tensor, truths: &[LatLng]) -> Result<Vec<Kilometres>> {
+pub(crate) fn flat_errors(index: &ExactIndex, visual: &Tensor, truths: &[LatLng]) -> Result<Vec<Kilometres>> {
     let cosines = index.cosines(index.cells().depth() - 1, visual)?;
     let cells = index.cells().finest();
     let highest = |row: &Vec<f32>| {
@@ -275,4 +412,16 @@ fn flat_errors(index: &ExactIndex, visual: &Tensor, truths: &[LatLng]) -> Result
         .zip(truths)
         .map(|(row, truth)| cells[highest(row)].location.distance(*truth))
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians_are_the_middle() {
+        assert_eq!(median(&mut [3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&mut [4.0, 1.0, 2.0, 100.0]), 3.0);
+        assert_eq!(median(&mut [7.0]), 7.0);
+    }
 }

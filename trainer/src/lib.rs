@@ -28,9 +28,15 @@
 //! | [`validation`] | accuracy by exact hierarchical inference |
 //! | [`calibrate`] | making probabilities honest on validation photos |
 //! | [`evaluate`] | a checkpoint judged on a dataset |
+//! | [`benchmark`] | the field's benchmarks, intervals, reliability, leakage, look-up |
+//! | [`baselines`] | what others have published, on the same photos with the same tower |
+//! | [`ablation`] | one choice of the method changed at a time, over several seeds |
 
+pub mod ablation;
 pub mod augmentation;
 pub mod average;
+pub mod baselines;
+pub mod benchmark;
 pub mod calibrate;
 pub mod communicator;
 pub mod config;

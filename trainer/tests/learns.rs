@@ -48,9 +48,7 @@ fn a_tiny_planet_is_learnt_and_judged() {
     let judge = |photos: Option<Vec<usize>>| {
         let options = EvaluationOptions {
             photos,
-            device: Device::Cpu,
-            crops: models::Crops::One,
-            segmenter: models::SegmenterChoice::Own,
+            ..EvaluationOptions::new(Device::Cpu)
         };
         evaluate(
             &run.checkpoint(),

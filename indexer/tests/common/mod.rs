@@ -118,6 +118,7 @@ fn write_checkpoint(directory: &Path, config: &ModelConfig, hierarchy: &Hierarch
         scale: 0.5,
         prior_weight: 0.2,
         cannot_tell_below: 0.05,
+        ..Calibration::default()
     };
     let provenance = Provenance::new("2026-01-01T00:00:00Z", seed);
     let contents = CheckpointContents {
