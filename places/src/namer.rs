@@ -52,8 +52,8 @@ impl PlaceNamer {
         })
     }
 
-    /// The code of the smallest country whose boundary holds the place.
-    fn country(&self, place: LatLng) -> Option<&str> {
+    /// The code of the smallest country whose boundary holds the place: ISO 3166-1, or `XK` for Kosovo; `None` at sea.
+    pub fn country(&self, place: LatLng) -> Option<&str> {
         if place.latitude() <= ANTARCTIC_LATITUDE {
             return Some("AQ");
         }
