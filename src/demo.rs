@@ -124,7 +124,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<()> {
     if args.exit {
         return Ok(());
     }
-    runtime.block_on(serve::serve(serve::config(settings), stores, open))
+    runtime.block_on(serve::serve(serve::config(settings), settings, stores, open))
 }
 
 /// Takes the photographs and holds out a tenth by uploader.

@@ -9,6 +9,7 @@ mod health;
 mod import;
 mod index;
 mod interrupt;
+mod keys;
 mod localize;
 mod migrate;
 mod models;
@@ -26,6 +27,7 @@ mod segmenter;
 mod serve;
 mod settings;
 mod stores;
+mod telemetry;
 mod train;
 
 use std::process::ExitCode;
@@ -80,6 +82,8 @@ enum Sub {
     Analytics(analytics::Args),
     /// Serve GraphQL, the upload page and health checks
     Serve(serve::Args),
+    /// Make, list and revoke API keys of a service
+    Keys(keys::Args),
     /// Ask a running service how it does
     Health(health::Args),
     /// Answer where photographs were taken, with the active release
@@ -96,7 +100,10 @@ fn main() -> ExitCode {
         Ok(settings) => settings,
         Err(error) => return fail(&error),
     };
-    output::start_logging(&settings);
+    let telemetry = match telemetry::start(&settings) {
+        Ok(telemetry) => telemetry,
+        Err(error) => return fail(&error),
+    };
     let done = match command.subcommand {
         Sub::Demo(args) => demo::run(&args, &settings),
         Sub::Planet(args) => planet::run(&args, &settings),
@@ -113,11 +120,13 @@ fn main() -> ExitCode {
         Sub::References(args) => references::run(&args, &settings),
         Sub::Analytics(args) => analytics::run(&args, &settings),
         Sub::Serve(args) => serve::run(&args, &settings),
+        Sub::Keys(args) => keys::run(&args, &settings),
         Sub::Health(args) => health::run(&args, &settings),
         Sub::Localize(args) => localize::run(&args, &settings),
         Sub::Segment(args) => segment::run(&args, &settings),
         Sub::Models(args) => models::run(&args, &settings),
     };
+    drop(telemetry);
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),

@@ -1,4 +1,4 @@
-//! What the command writes: tables for people, JSON for programs, logs on standard error.
+//! What the command writes: tables for people, JSON for programs.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -7,28 +7,6 @@ use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, Table, TableComponent};
 use geocells::{Accuracy, LatLng, THRESHOLDS};
 use serde::Serialize;
-use tracing_subscriber::EnvFilter;
-
-use crate::settings::Settings;
-
-/// Starts logging to standard error.
-pub fn start_logging(settings: &Settings) {
-    let filter = EnvFilter::try_new(&settings.log).unwrap_or_else(|error| {
-        eprintln!(
-            "warning: the log filter {:?} is not understood ({error}); using warn",
-            settings.log
-        );
-        EnvFilter::new("warn")
-    });
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    if settings.log_json {
-        builder.json().init()
-    } else {
-        builder.init()
-    }
-}
 
 /// A line on standard output, by [`Answer`].
 pub fn line(text: impl Display) {

@@ -8,16 +8,19 @@ use crate::device::DeviceKind;
 use crate::segmenter::SegmenterArg;
 use crate::settings::Settings;
 use crate::stores::Stores;
-use crate::{output, stores};
+use crate::{output, stores, telemetry};
 
 /// Queries that wait for the shadow; more are dropped and counted.
 const SHADOW_QUEUE: usize = 64;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Listen on an address that other machines can reach. There are no API keys yet: whoever reaches it can use it
+    /// Listen on an address that other machines can reach without asking for API keys: whoever reaches it can use it
     #[arg(long)]
     allow_public: bool,
+    /// Ask for API keys (`geosurge keys`) on this machine's own address too; on others they are always asked for, unless --allow-public
+    #[arg(long, conflicts_with = "allow_public")]
+    keys: bool,
     #[command(flatten)]
     segmenter: SegmenterArg,
     /// A release that answers a share of the queries too, unseen, so that `releases diff --from-shadow` can compare it
@@ -55,12 +58,14 @@ pub fn run(args: &Args, settings: &Settings) -> Result<()> {
             )
             .await?;
         }
+        let local = settings.listen.ip().is_loopback();
         let config = ServeConfig {
             allow_public: args.allow_public,
+            require_keys: args.keys || settings.serve.keys() || !(local || args.allow_public),
             shadow,
             ..config(settings)
         };
-        serve(config, stores, open).await
+        serve(config, settings, stores, open).await
     })
 }
 
@@ -69,12 +74,17 @@ pub fn config(settings: &Settings) -> ServeConfig {
     ServeConfig {
         address: settings.listen,
         photos: Some(settings.references_dir()),
-        ..ServeConfig::default()
+        ..settings.serve.config()
     }
 }
 
-/// Serves until Ctrl-C or SIGTERM.
-pub async fn serve(config: ServeConfig, stores: Stores, open: OpenOptions) -> Result<()> {
+/// Serves until Ctrl-C or SIGTERM; SIGHUP reads the settings file again.
+pub async fn serve(
+    config: ServeConfig,
+    settings: &Settings,
+    stores: Stores,
+    open: OpenOptions,
+) -> Result<()> {
     let service = Service::start(config, stores.vectors, stores.catalog, open).await?;
     match service.localizer() {
         Some(localizer) => output::line(format!("release {} answers", localizer.release().id)),
@@ -82,12 +92,40 @@ pub async fn serve(config: ServeConfig, stores: Stores, open: OpenOptions) -> Re
             "no release answers yet; build one with: geosurge index CHECKPOINT DATASET --activate",
         ),
     }
+    let reloading = tokio::spawn(reload(service.clone(), settings.clone()));
     let server = Server::bind(service).await?;
     output::line(format!(
         "http://{}/ takes photographs; GraphQL at /graphql, its console at /graphiql; Ctrl-C stops",
         server.address()
     ));
-    server.run(stopped()).await?;
+    let ended = server.run(stopped()).await;
+    reloading.abort();
+    Ok(ended?)
+}
+
+/// Reads the settings file again on each SIGHUP. A file that cannot be used changes nothing.
+async fn reload(service: Service, settings: Settings) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut hangups) = signal(SignalKind::hangup()) else {
+        return;
+    };
+    while hangups.recv().await.is_some() {
+        if let Err(error) = reload_once(&service, &settings) {
+            tracing::error!(
+                error = format!("{error:#}"),
+                "the settings could not be read again; the ones before hold"
+            );
+        }
+    }
+}
+
+fn reload_once(service: &Service, settings: &Settings) -> Result<()> {
+    let (log, serve) = settings.read_again()?;
+    service.reload(serve.live())?;
+    if let Some(log) = log {
+        telemetry::set_log(&log)?;
+    }
+    tracing::info!("settings read again");
     Ok(())
 }
 

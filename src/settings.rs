@@ -1,6 +1,7 @@
 //! Settings shared by every subcommand: flags over environment (`GEOSURGE_…`) over `geosurge.toml` over defaults.
 
 mod qdrant;
+mod serve;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,8 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::Deserialize;
 use storage::{PostgresConfig, QdrantOptions};
+
+pub use serve::Serve;
 
 /// Warnings of the rooms; the embedded engine's own are about features that it was not asked to have.
 const DEFAULT_LOG: &str = "warn,qdrant_edge=error";
@@ -28,6 +31,9 @@ pub struct Flags {
     /// Write logs as JSON lines
     #[arg(long, global = true, env = "GEOSURGE_LOG_JSON")]
     log_json: bool,
+    /// Send traces to this OTLP collector (its gRPC address, http://host:4317)
+    #[arg(long, global = true, value_name = "URL", env = "GEOSURGE_OTLP_ENDPOINT")]
+    otlp_endpoint: Option<String>,
     /// Address that `serve` and `demo` listen on [default: 127.0.0.1:8080]
     #[arg(long, global = true, value_name = "ADDRESS", env = "GEOSURGE_LISTEN")]
     listen: Option<SocketAddr>,
@@ -72,7 +78,10 @@ struct File {
     data_dir: Option<PathBuf>,
     log: Option<String>,
     log_json: Option<bool>,
+    otlp_endpoint: Option<String>,
     listen: Option<SocketAddr>,
+    #[serde(default)]
+    serve: Serve,
     database_url: Option<String>,
     database_url_file: Option<PathBuf>,
     database_password_file: Option<PathBuf>,
@@ -99,6 +108,14 @@ pub struct Settings {
     pub log: String,
     /// Logs as JSON lines instead of text.
     pub log_json: bool,
+    /// The collector of traces; none without one.
+    pub otlp_endpoint: Option<String>,
+    /// Of the service.
+    pub serve: Serve,
+    /// The settings file that was read; none where there was none.
+    file: Option<PathBuf>,
+    /// Whether the log filter came from a flag or the environment, which win over the file also when that is read again.
+    log_given: bool,
     /// Address to listen on.
     pub listen: SocketAddr,
     /// Database of the catalog; none for the embedded one.
@@ -112,12 +129,17 @@ pub struct Settings {
 impl Settings {
     /// Reads the settings file and puts flags and environment over it.
     pub fn resolve(flags: &Flags) -> Result<Self> {
-        let file = match &flags.settings {
-            Some(path) => read(path)?,
-            None if Path::new("geosurge.toml").is_file() => read(Path::new("geosurge.toml"))?,
-            None => File::default(),
+        let usual = Path::new("geosurge.toml");
+        let path = match &flags.settings {
+            Some(path) => Some(path.clone()),
+            None => usual.is_file().then(|| usual.to_owned()),
         };
+        let file = path.as_deref().map(read).transpose()?.unwrap_or_default();
         Ok(Self {
+            serve: file.serve.clone(),
+            otlp_endpoint: flags.otlp_endpoint.clone().or(file.otlp_endpoint.clone()),
+            log_given: flags.log.is_some(),
+            file: path,
             database: database(flags, &file)?,
             retention: file.retention,
             data_dir: flags
@@ -139,6 +161,14 @@ impl Settings {
                 std::env::var(name).ok()
             })?,
         })
+    }
+
+    /// What the settings file says now of what can change while a service runs: the log filter, unless a flag or the environment has
+    /// one, and the service's settings.
+    pub fn read_again(&self) -> Result<(Option<String>, Serve)> {
+        let file = self.file.as_deref().map(read).transpose()?.unwrap_or_default();
+        let log = file.log.unwrap_or_else(|| DEFAULT_LOG.into());
+        Ok(((!self.log_given).then_some(log), file.serve))
     }
 
     /// Folder of the embedded vector store.
@@ -224,6 +254,7 @@ mod tests {
             data_dir: None,
             log: None,
             log_json: false,
+            otlp_endpoint: None,
             listen: None,
             database_url: None,
             database_url_file: None,
@@ -256,6 +287,12 @@ mod tests {
         assert_eq!(settings.data_dir, PathBuf::from("geosurge-data"));
         assert_eq!(settings.listen, ([127, 0, 0, 1], 8080).into());
         assert!(settings.qdrant.is_none());
+        assert_eq!(settings.serve.config(), api::ServeConfig::default());
+        let (log, serve) = settings.read_again().unwrap();
+        assert_eq!(
+            (log.as_deref(), serve.live()),
+            (Some(DEFAULT_LOG), api::LiveConfig::default())
+        );
     }
 
     #[test]

@@ -8,9 +8,11 @@
 //! Both data sets ask to be named wherever their names are shown: [`ATTRIBUTION`].
 
 mod continent;
+mod country;
 mod name;
 mod namer;
 mod settlement;
 
+pub use country::{countries, country_code};
 pub use name::PlaceName;
 pub use namer::{ATTRIBUTION, LOCALITY_KM, PlaceNamer, REGION_KM};

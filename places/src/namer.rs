@@ -57,8 +57,8 @@ impl PlaceNamer {
         self.country(place).is_some()
     }
 
-    /// The code of the smallest country whose boundary holds the place.
-    fn country(&self, place: LatLng) -> Option<&str> {
+    /// The code of the smallest country whose boundary holds the place: ISO 3166-1, or `XK` for Kosovo; `None` at sea.
+    pub fn country(&self, place: LatLng) -> Option<&str> {
         if place.latitude() <= ANTARCTIC_LATITUDE {
             return Some("AQ");
         }

@@ -135,6 +135,25 @@ impl Spread {
         }
     }
 
+    /// Its places.
+    pub fn places(&self) -> impl Iterator<Item = LatLng> + '_ {
+        self.directions
+            .iter()
+            .filter_map(|direction| LatLng::from_direction(*direction))
+    }
+
+    /// How many places it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.directions.len()
+    }
+
+    /// Whether it has no place.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.directions.is_empty()
+    }
+
     /// Share of the spread within each threshold of `place`, nearest first.
     #[must_use]
     pub fn shares_within(&self, place: LatLng) -> [f64; THRESHOLDS.len()] {

@@ -14,6 +14,10 @@ pub enum Error {
     )]
     NoActiveRelease,
 
+    /// No geocell of the release reaches into the area that was asked for.
+    #[error("no geocell of the release reaches into this area; ask for a larger one")]
+    EmptyArea,
+
     /// The release exists but cannot be served in its present state.
     #[error(
         "release {release} is {status}; only a ready, active or retired release can be opened, so finish it with `geosurge index`"

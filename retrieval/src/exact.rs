@@ -152,6 +152,7 @@ impl ExactIndex {
                 tops: &tops,
                 cosines: &cosines,
                 matches: &self.matches,
+                restriction: None,
             },
             calibration,
             options,

@@ -8,6 +8,7 @@ use crate::cosine::{log_product, log_product_at_most};
 use crate::exact::{LevelMatches, Scored};
 use crate::posterior::{CellScore, Outside, Posterior, Within};
 use crate::prediction::{Candidate, CredibleRegion, LevelAnswer, LevelMatch, RegionCell, Scoring};
+use crate::restriction::Restriction;
 use crate::{Error, Result};
 
 /// What to compute and how much of it to tell.
@@ -67,6 +68,8 @@ pub struct Evidence<'a> {
     pub cosines: &'a [Vec<f32>],
     /// Temperatures and rounding.
     pub matches: &'a LevelMatches,
+    /// The area that the photo is known to be of. Then `tops` hold all cells that reach into it, with its shares.
+    pub restriction: Option<&'a Restriction>,
 }
 
 /// Everything in a prediction that follows from the visual embedding alone.
@@ -98,6 +101,8 @@ pub struct Answer {
     pub certain_best: bool,
     /// See [`crate::Prediction::cannot_tell`].
     pub cannot_tell: Option<String>,
+    /// The posterior over each level's cells, coarsest level first, from which the rest follows.
+    pub posteriors: Vec<Posterior>,
 }
 
 /// Makes an answer of the cells that were retrieved.
@@ -117,12 +122,16 @@ pub fn infer(
     let slack = evidence.matches.rounding_slack();
     let mut posteriors = Vec::with_capacity(cells.depth());
     for (level, top) in evidence.tops.iter().enumerate() {
-        posteriors.push(level_posterior(cells.level(level), top, slack, calibration)?);
+        let outside = match evidence.restriction {
+            Some(_) => Outside::NONE,
+            None => outside(cells.level(level), top, slack, calibration),
+        };
+        posteriors.push(level_posterior(cells.level(level), top, outside, calibration)?);
     }
     let levels = posteriors
         .iter()
         .enumerate()
-        .map(|(level, posterior)| level_answer(level, cells.level(level), posterior))
+        .map(|(level, posterior)| level_answer(level, cells, posterior, evidence.restriction))
         .collect();
 
     let (Some(posterior), Some(top)) = (posteriors.last(), evidence.tops.last()) else {
@@ -143,7 +152,7 @@ pub fn infer(
                 token: geocell.id,
                 probability,
                 score,
-                location: geocell.location,
+                location: location(cells, cells.depth() - 1, cell, evidence.restriction),
                 photos: geocell.photos,
                 path: softmax.path(cells, cell),
             }
@@ -152,29 +161,44 @@ pub fn infer(
 
     let winner = ranking.order[0].0;
     let (cell, confidence) = posterior.cells[winner];
-    let location = cells.finest()[cell].location;
+    let location = location(cells, cells.depth() - 1, cell, evidence.restriction);
+    let spread = |cell: usize| {
+        let restricted = evidence.restriction.and_then(|area| area.spread(cell));
+        restricted.unwrap_or_else(|| cells.spread(cell))
+    };
+    let within = Within(calibration.within(posterior.within(location, spread).0));
+    let credible_region = credible_region(cells, posterior, options.credible_mass, calibration);
+    let (entropy, outside_mass) = (posterior.entropy(), posterior.outside_mass);
     Ok(Answer {
         cell,
         path_score: top[winner].score,
         location,
         confidence,
-        within: Within(calibration.within(posterior.within(location, |cell| cells.spread(cell)).0)),
+        within,
         candidates,
         levels,
-        credible_region: credible_region(cells, posterior, options.credible_mass, calibration),
-        entropy: posterior.entropy(),
-        outside_mass: posterior.outside_mass,
+        credible_region,
+        entropy,
+        outside_mass,
         scoring: options.scoring,
         certain_best: ranking.certain,
         cannot_tell: cannot_tell(confidence, calibration),
+        posteriors,
     })
+}
+
+/// What is answered with a cell: its location, or where its part inside the area lies.
+fn location(cells: &CellTable, level: usize, cell: usize, restriction: Option<&Restriction>) -> LatLng {
+    restriction
+        .and_then(|area| area.location(level, cell))
+        .unwrap_or(cells.level(level)[cell].location)
 }
 
 /// The posterior over one level's cells, with the bound for those that were not retrieved.
 fn level_posterior(
     level: &[Geocell],
     top: &[Scored],
-    slack: f64,
+    outside: Outside,
     calibration: &Calibration,
 ) -> Result<Posterior> {
     let scores: Vec<CellScore> = top
@@ -185,7 +209,7 @@ fn level_posterior(
             photos: level[hit.cell].photos,
         })
         .collect();
-    Posterior::new(&scores, outside(level, top, slack, calibration), calibration)
+    Posterior::new(&scores, outside, calibration)
 }
 
 fn outside(level: &[Geocell], top: &[Scored], slack: f64, calibration: &Calibration) -> Outside {
@@ -213,13 +237,19 @@ fn outside(level: &[Geocell], top: &[Scored], slack: f64, calibration: &Calibrat
 }
 
 /// The level's cell with the highest path score (the first retrieved).
-fn level_answer(level: usize, cells: &[Geocell], posterior: &Posterior) -> LevelAnswer {
+fn level_answer(
+    level: usize,
+    cells: &CellTable,
+    posterior: &Posterior,
+    restriction: Option<&Restriction>,
+) -> LevelAnswer {
     let (cell, probability) = posterior.cells[0];
+    let geocell = &cells.level(level)[cell];
     LevelAnswer {
         level,
-        token: cells[cell].id,
-        location: cells[cell].location,
-        photos: cells[cell].photos,
+        token: geocell.id,
+        location: location(cells, level, cell, restriction),
+        photos: geocell.photos,
         probability,
         outside_mass: posterior.outside_mass,
     }
@@ -251,7 +281,7 @@ fn rank(cells: &CellTable, evidence: &Evidence<'_>, top: &[Scored], scoring: Sco
             order.sort_by(|a, b| b.1.total_cmp(&a.1).then(top[a.0].cell.cmp(&top[b.0].cell)));
             let highest: Vec<f64> = evidence.cosines.iter().map(|level| highest_of(level)).collect();
             let left_out = match top.last() {
-                Some(lowest) if top.len() < cells.finest().len() => {
+                Some(lowest) if evidence.restriction.is_none() && top.len() < cells.finest().len() => {
                     let limit = f64::from(lowest.score) + slack;
                     log_product_at_most(limit, evidence.matches.temperatures(), &highest)
                 }
@@ -323,7 +353,9 @@ impl<'a> LevelSoftmax<'a> {
     }
 }
 
-fn credible_region(
+/// The smallest set of finest cells of a posterior over the finest cells that holds the truth with probability `wanted`, in 0..1.
+#[must_use]
+pub fn credible_region(
     cells: &CellTable,
     posterior: &Posterior,
     wanted: f64,

@@ -19,6 +19,7 @@ mod prediction;
 mod query;
 mod record;
 pub mod references;
+mod restriction;
 mod searcher;
 
 pub use cells::{CellTable, Spread};
@@ -37,6 +38,8 @@ pub use prediction::{
     Candidate, ClassShare, CredibleRegion, LevelAnswer, LevelMatch, Prediction, Reference, RegionCell,
     Scoring, Timings,
 };
-pub use query::{EncodedPhoto, LocalizeOptions, Photo};
+pub use query::{Detailed, EncodedPhoto, LocalizeOptions, Photo, Question, class_shares};
 pub use record::place_record;
+pub use references::ReferenceScope;
+pub use restriction::{Contains, Restriction};
 pub use searcher::{EMBEDDING, PATH, SearchModel, Searcher};

@@ -14,9 +14,10 @@ use storage::{Catalog, Release, ReleaseId, ReleaseStatus, VectorStore};
 use uuid::Uuid;
 
 use crate::checkpoints::Checkpoints;
+use crate::inference::Answer;
 use crate::model::geographic_of;
-use crate::prediction::{Prediction, Timings};
-use crate::query::{EncodedPhoto, LocalizeOptions, Photo, class_shares};
+use crate::prediction::{Prediction, Reference, Timings};
+use crate::query::{Detailed, EncodedPhoto, LocalizeOptions, Photo, Question, class_shares};
 use crate::searcher::{SearchModel, Searcher};
 use crate::{Error, Result};
 
@@ -151,55 +152,146 @@ impl Localizer {
         photos: Vec<EncodedPhoto>,
         options: &LocalizeOptions,
     ) -> Result<Vec<Prediction>> {
+        let question = |photo| Question {
+            photo,
+            options: *options,
+            restriction: None,
+            scope: None,
+        };
         options.check()?;
-        if photos.is_empty() {
-            return Ok(Vec::new());
-        }
-        let share = 1e3 / photos.len() as f64;
-        let embeddings: Vec<Vec<f32>> = photos.iter().map(|photo| photo.embedding.clone()).collect();
+        let answered = self
+            .answer_each(photos.into_iter().map(question).collect())
+            .await?;
+        Ok(answered.into_iter().map(|detailed| detailed.prediction).collect())
+    }
 
+    /// Questions to predictions, in their order; those that ask alike are searched together.
+    ///
+    /// # Errors
+    /// Options without meaning and those of the store; one bad question fails all.
+    pub async fn answer_each(&self, questions: Vec<Question>) -> Result<Vec<Detailed>> {
+        for question in &questions {
+            question.options.check()?;
+        }
+        let share = 1e3 / questions.len().max(1) as f64;
         let started = Instant::now();
-        let answers = self.searcher.answer(&embeddings, &options.inference).await?;
+        let answers = self.search(&questions).await?;
         let search_ms = started.elapsed().as_secs_f64() * share;
 
         let started = Instant::now();
-        let (limit, cells) = (options.references, options.reference_cells);
-        let references = self
-            .searcher
-            .references(&embeddings, &answers, limit, cells)
-            .await?;
+        let references = self.support(&questions, &answers).await?;
         let references_ms = started.elapsed().as_secs_f64() * share;
 
-        let mut predictions = Vec::with_capacity(photos.len());
-        for ((photo, answer), references) in photos.into_iter().zip(answers).zip(references) {
-            let mut timings = Timings {
-                search_ms,
-                references_ms,
-                ..photo.timings
+        let told = questions.into_iter().zip(answers).zip(references);
+        Ok(told
+            .map(|((question, answer), references)| {
+                let photo = question.photo;
+                let mut timings = Timings {
+                    search_ms,
+                    references_ms,
+                    ..photo.timings
+                };
+                timings.total_ms += search_ms + references_ms;
+                let prediction = Prediction {
+                    id: Uuid::now_v7(),
+                    release: self.release.id.clone(),
+                    created_at: Utc::now(),
+                    place: PlaceNamer::shared().name(answer.location),
+                    location: answer.location,
+                    confidence: answer.confidence,
+                    within: answer.within,
+                    candidates: answer.candidates,
+                    levels: answer.levels,
+                    credible_region: answer.credible_region,
+                    entropy: answer.entropy,
+                    outside_mass: answer.outside_mass,
+                    scoring: answer.scoring,
+                    certain_best: answer.certain_best,
+                    references,
+                    cannot_tell: answer.cannot_tell,
+                    segmentation: photo.segmentation.clone(),
+                    timings,
+                };
+                Detailed {
+                    prediction,
+                    photo,
+                    posteriors: answer.posteriors,
+                }
+            })
+            .collect())
+    }
+
+    /// The answers to questions, in their order.
+    async fn search(&self, questions: &[Question]) -> Result<Vec<Answer>> {
+        let mut answers: Vec<Option<Answer>> = vec![None; questions.len()];
+        let mut left: Vec<usize> = (0..questions.len()).collect();
+        while let Some(&first) = left.first() {
+            let of_first = &questions[first];
+            if let Some(area) = &of_first.restriction {
+                let (searcher, area) = (self.searcher.clone(), Arc::clone(area));
+                let (embedding, options) = (of_first.photo.embedding.clone(), of_first.options.inference);
+                let infer = move || searcher.model().infer_within(&embedding, &options, &area);
+                let answer = tokio::task::spawn_blocking(infer).await;
+                answers[first] = Some(answer.map_err(|_| Error::Interrupted)??);
+                left.remove(0);
+                continue;
+            }
+            let alike = |index: &usize| {
+                let question = &questions[*index];
+                question.restriction.is_none() && question.options.inference == of_first.options.inference
             };
-            timings.total_ms += search_ms + references_ms;
-            predictions.push(Prediction {
-                id: Uuid::now_v7(),
-                release: self.release.id.clone(),
-                created_at: Utc::now(),
-                place: PlaceNamer::shared().name(answer.location),
-                location: answer.location,
-                confidence: answer.confidence,
-                within: answer.within,
-                candidates: answer.candidates,
-                levels: answer.levels,
-                credible_region: answer.credible_region,
-                entropy: answer.entropy,
-                outside_mass: answer.outside_mass,
-                scoring: answer.scoring,
-                certain_best: answer.certain_best,
-                references,
-                cannot_tell: answer.cannot_tell,
-                segmentation: photo.segmentation,
-                timings,
-            });
+            let (together, others): (Vec<usize>, Vec<usize>) = left.into_iter().partition(alike);
+            let embeddings: Vec<Vec<f32>> = together
+                .iter()
+                .map(|index| questions[*index].photo.embedding.clone())
+                .collect();
+            let found = self
+                .searcher
+                .answer(&embeddings, &of_first.options.inference)
+                .await?;
+            for (index, answer) in together.into_iter().zip(found) {
+                answers[index] = Some(answer);
+            }
+            left = others;
         }
-        Ok(predictions)
+        Ok(answers.into_iter().flatten().collect())
+    }
+
+    /// The reference images of each answer.
+    async fn support(&self, questions: &[Question], answers: &[Answer]) -> Result<Vec<Vec<Reference>>> {
+        let mut all = Vec::with_capacity(questions.len());
+        let plain = |question: &Question, of: &Question| {
+            question.scope.is_none()
+                && question.options.references == of.options.references
+                && question.options.reference_cells == of.options.reference_cells
+        };
+        let mut at = 0;
+        while let Some(question) = questions.get(at) {
+            let (limit, cells) = (question.options.references, question.options.reference_cells);
+            if let Some(scope) = &question.scope {
+                let embedding = &question.photo.embedding;
+                let found = self
+                    .searcher
+                    .references_in(embedding, &answers[at], limit, cells, scope);
+                all.push(found.await?);
+                at += 1;
+                continue;
+            }
+            let together = questions[at..]
+                .iter()
+                .take_while(|other| plain(other, question))
+                .count();
+            let embeddings: Vec<Vec<f32>> = questions[at..at + together]
+                .iter()
+                .map(|question| question.photo.embedding.clone())
+                .collect();
+            let found = self
+                .searcher
+                .references(&embeddings, &answers[at..at + together], limit, cells);
+            all.extend(found.await?);
+            at += together;
+        }
+        Ok(all)
     }
 
     /// Photos to predictions, in their order; all are encoded as one batch.
@@ -276,6 +368,7 @@ fn encoded_photo(encoded: models::Encoded, decode: Duration, photos: u32) -> Enc
     EncodedPhoto {
         embedding: encoded.embedding,
         segmentation,
+        map: encoded.segmentation,
         timings,
     }
 }

@@ -1,5 +1,6 @@
 //! What a caller hands in: photos and what to tell about them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use image::{GrayImage, RgbImage};
@@ -7,7 +8,10 @@ use models::Crops;
 
 use crate::Result;
 use crate::inference::InferenceOptions;
-use crate::prediction::{ClassShare, Timings};
+use crate::posterior::Posterior;
+use crate::prediction::{ClassShare, Prediction, Timings};
+use crate::references::ReferenceScope;
+use crate::restriction::Restriction;
 
 /// A decoded photo to be placed.
 #[derive(Debug, Clone)]
@@ -77,12 +81,39 @@ pub struct EncodedPhoto {
     pub embedding: Vec<f32>,
     /// Shares of the segmentation map's classes, largest first; empty without a map.
     pub segmentation: Vec<ClassShare>,
+    /// The map: ADE20K ids of the square that the model saw, 255 where unlabelled.
+    pub map: Option<GrayImage>,
     /// The stages so far.
     pub timings: Timings,
 }
 
+/// An encoded photo with what is asked about it.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// The photo.
+    pub photo: EncodedPhoto,
+    /// What to compute and tell. Its `crops` are of the encoding, which is done.
+    pub options: LocalizeOptions,
+    /// The area that it is known to be of.
+    pub restriction: Option<Arc<Restriction>>,
+    /// Which reference images may be told, where not simply those of the winning cells.
+    pub scope: Option<ReferenceScope>,
+}
+
+/// A prediction with all that it follows from.
+#[derive(Debug, Clone)]
+pub struct Detailed {
+    /// The prediction.
+    pub prediction: Prediction,
+    /// The photo as it was searched.
+    pub photo: EncodedPhoto,
+    /// The posterior over each level's cells, coarsest level first.
+    pub posteriors: Vec<Posterior>,
+}
+
 /// Shares of the classes of a map, largest first; unlabelled pixels count in the whole but are not listed.
-pub(crate) fn class_shares(map: &GrayImage) -> Vec<ClassShare> {
+#[must_use]
+pub fn class_shares(map: &GrayImage) -> Vec<ClassShare> {
     let mut counts = [0_usize; 256];
     for pixel in map.as_raw() {
         counts[usize::from(*pixel)] += 1;

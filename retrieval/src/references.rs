@@ -1,10 +1,15 @@
 //! Reference images: what a release's store keeps of each, and how an answer's winning cells choose among them.
 
+use std::sync::Arc;
+
 use geocells::{GeocellId, LatLng};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use storage::vectors::Condition;
-use storage::{CollectionName, Hit, Payload, Point, PointId, ReferenceImage, SearchRequest, StoredPoint};
+use storage::{
+    CollectionName, Filter, Hit, Payload, Point, PointId, ReferenceImage, SearchRequest, StoredPoint,
+    VectorStore,
+};
 
 use crate::inference::Answer;
 use crate::prediction::Reference;
@@ -100,6 +105,104 @@ pub(crate) fn request(embedding: &[f32], cells: &[GeocellId], limit: usize) -> S
         .with_payload()
 }
 
+/// Which reference images may be told.
+#[derive(Clone, Default)]
+pub struct ReferenceScope {
+    /// Conditions on their payloads.
+    pub conditions: Vec<Condition>,
+    /// Whether their place belongs to an area that no condition can say.
+    pub contains: Option<Arc<dyn Fn(LatLng) -> bool + Send + Sync>>,
+    /// Not less alike than this cosine.
+    pub min_likeness: Option<f64>,
+    /// The whole gallery instead of the winning cells.
+    pub anywhere: bool,
+}
+
+impl std::fmt::Debug for ReferenceScope {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("ReferenceScope")
+            .field("conditions", &self.conditions)
+            .field("contains", &self.contains.is_some())
+            .field("min_likeness", &self.min_likeness)
+            .field("anywhere", &self.anywhere)
+            .finish()
+    }
+}
+
+/// Most hits that are looked at for images in an area.
+const MOST_LOOKED_AT: usize = 20_000;
+
+/// The `limit` nearest reference images in a scope and, where `cells` says so, in some finest cells; with payloads, most alike first.
+///
+/// # Errors
+/// Those of the store, or a reference image whose payload cannot be read.
+pub async fn similar(
+    store: &dyn VectorStore,
+    collection: &CollectionName,
+    embedding: &[f32],
+    cells: Option<&[GeocellId]>,
+    scope: &ReferenceScope,
+    limit: usize,
+) -> Result<Vec<Hit>> {
+    let mut must = scope.conditions.clone();
+    if let Some(cells) = cells {
+        must.push(Condition::any_keyword(
+            GEOCELL,
+            cells.iter().map(|cell| cell.token()),
+        ));
+    }
+    let filter = Filter {
+        must,
+        ..Filter::default()
+    };
+    // A store cannot tell every area: then more are asked for, until enough of them lie inside.
+    let mut asked = match scope.contains {
+        Some(_) => limit.saturating_mul(8),
+        None => limit,
+    };
+    loop {
+        let mut request = SearchRequest::new(VISUAL, embedding.to_vec(), asked).with_payload();
+        if !filter.must.is_empty() {
+            request = request.filtered(filter.clone());
+        }
+        if cells.is_none() {
+            request = request.approximate();
+        }
+        let mut hits = store.search(collection, request).await?;
+        let all_seen = hits.len() < asked || asked >= MOST_LOOKED_AT;
+        if let Some(least) = scope.min_likeness {
+            hits.retain(|hit| f64::from(hit.score) >= least);
+        }
+        if let Some(contains) = &scope.contains {
+            let mut kept = Vec::with_capacity(limit);
+            for hit in hits {
+                if contains(location(&hit.payload, collection)?) {
+                    kept.push(hit);
+                }
+            }
+            hits = kept;
+        }
+        if all_seen || hits.len() >= limit || scope.contains.is_none() {
+            hits.truncate(limit);
+            return Ok(hits);
+        }
+        asked = asked.saturating_mul(8).min(MOST_LOOKED_AT);
+    }
+}
+
+/// Where a stored reference image was taken.
+fn location(payload: &Payload, collection: &CollectionName) -> Result<LatLng> {
+    let degrees = |axis: &str| payload.get(LOCATION)?.get(axis)?.as_f64();
+    match (degrees("lat"), degrees("lon")) {
+        (Some(latitude), Some(longitude)) => Ok(LatLng::new(latitude, longitude)?),
+        _ => Err(Error::Payload {
+            collection: collection.to_string(),
+            field: LOCATION,
+        }),
+    }
+}
+
 /// A hit as a person reads it.
 pub(crate) fn reference(hit: &Hit, place: LatLng, collection: &CollectionName) -> Result<Reference> {
     let broken = |field| Error::Payload {
@@ -112,16 +215,7 @@ pub(crate) fn reference(hit: &Hit, place: LatLng, collection: &CollectionName) -
             .and_then(Value::as_str)
             .ok_or_else(|| broken(field))
     };
-    let degrees = |axis: &str| {
-        hit.payload
-            .get(LOCATION)
-            .and_then(|value| value.get(axis))
-            .and_then(Value::as_f64)
-    };
-    let (Some(latitude), Some(longitude)) = (degrees("lat"), degrees("lon")) else {
-        return Err(broken(LOCATION));
-    };
-    let location = LatLng::new(latitude, longitude)?;
+    let location = location(&hit.payload, collection)?;
     let captured_at = match hit.payload.get(CAPTURED_AT) {
         None => None,
         Some(value) => {

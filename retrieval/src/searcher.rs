@@ -10,6 +10,8 @@ use crate::cells::CellTable;
 use crate::exact::{LevelMatches, Scored};
 use crate::inference::{Answer, Evidence, InferenceOptions, infer};
 use crate::prediction::Reference;
+use crate::references::ReferenceScope;
+use crate::restriction::Restriction;
 use crate::{Error, Result, references};
 
 /// Name of the vector that a level's cells are searched by: the path embedding.
@@ -146,7 +148,7 @@ impl Searcher {
             embeddings
                 .iter()
                 .zip(&tops)
-                .map(|(v, tops)| model.infer(v, tops, &options))
+                .map(|(v, tops)| model.infer(v, tops, &options, None))
                 .collect()
         };
         tokio::task::spawn_blocking(infer_all)
@@ -233,16 +235,74 @@ impl Searcher {
         };
         found.into_iter().zip(answers).map(read).collect()
     }
+
+    /// The nearest reference images of one answer within a scope, most alike first.
+    ///
+    /// # Errors
+    /// Those of the store, or a reference image whose payload cannot be read.
+    pub async fn references_in(
+        &self,
+        embedding: &[f32],
+        answer: &Answer,
+        limit: usize,
+        cells: usize,
+        scope: &ReferenceScope,
+    ) -> Result<Vec<Reference>> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let collection = CollectionName::references(&self.release);
+        let winning = (!scope.anywhere).then(|| references::winning_cells(answer, cells));
+        let hits = references::similar(
+            self.store.as_ref(),
+            &collection,
+            embedding,
+            winning.as_deref(),
+            scope,
+            limit,
+        );
+        hits.await?
+            .iter()
+            .map(|hit| references::reference(hit, answer.location, &collection))
+            .collect()
+    }
 }
 
 impl SearchModel {
-    fn infer(&self, embedding: &[f32], tops: &[Vec<Scored>], options: &InferenceOptions) -> Result<Answer> {
+    fn infer(
+        &self,
+        embedding: &[f32],
+        tops: &[Vec<Scored>],
+        options: &InferenceOptions,
+        restriction: Option<&Restriction>,
+    ) -> Result<Answer> {
         let cosines = self.matches.cosines(embedding)?;
         let evidence = Evidence {
             tops,
             cosines: &cosines,
             matches: &self.matches,
+            restriction,
         };
         infer(&self.cells, &evidence, &self.calibration, options)
+    }
+
+    /// The answer given that the photo was taken in an area. Every cell that reaches into it is scored, here and not by a store: the
+    /// nearest cells of a store may all lie elsewhere.
+    ///
+    /// # Errors
+    /// An embedding of another dimension or with a number that is not finite, options without meaning.
+    pub fn infer_within(
+        &self,
+        embedding: &[f32],
+        options: &InferenceOptions,
+        restriction: &Restriction,
+    ) -> Result<Answer> {
+        options.check()?;
+        crate::posterior::check_calibration(&self.calibration)?;
+        let cosines = self.matches.cosines(embedding)?;
+        let temperatures = self.matches.temperatures();
+        let top = |level| restriction.top(&self.cells, &cosines, temperatures, self.calibration.scale, level);
+        let tops: Vec<Vec<Scored>> = (0..self.cells.depth()).map(top).collect();
+        self.infer(embedding, &tops, options, Some(restriction))
     }
 }

@@ -23,9 +23,9 @@ pub mod sqlite;
 pub mod vectors;
 
 pub use catalog::{
-    AuditEntry, AuditFilter, Candidate, Catalog, CredibleRegion, DeletedPredictions, GeocellRecord,
+    ApiKey, AuditEntry, AuditFilter, Candidate, Catalog, CredibleRegion, DeletedPredictions, GeocellRecord,
     GroundTruth, Hold, ImageReference, LevelCell, NewRelease, PlaceName, Prediction, PredictionFilter,
-    PredictionSelection, ReferenceImage, Release, ReleaseCounts, ReleaseId, ReleaseStatus, Shadows,
+    PredictionSelection, ReferenceImage, Release, ReleaseCounts, ReleaseId, ReleaseStatus, Scope, Shadows,
 };
 pub use embedded::EmbeddedVectorStore;
 pub use error::{Error, Result};

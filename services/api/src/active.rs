@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::Result;
+use crate::metrics::Metrics;
 
 /// After a release could not be opened, it is tried again every so many polls.
 const RETRY_EVERY: u32 = 10;
@@ -37,6 +38,7 @@ pub(crate) struct Opener {
     pub(crate) store: Arc<dyn VectorStore>,
     pub(crate) catalog: Arc<dyn Catalog>,
     pub(crate) options: OpenOptions,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 impl Opener {
@@ -58,6 +60,21 @@ impl Opener {
             .await?;
         Ok(Arc::new(localizer))
     }
+
+    /// Tells the gauges what answers.
+    fn measure(&self, localizer: Option<&Arc<Localizer>>) {
+        let metrics = &self.metrics;
+        metrics
+            .release_ready
+            .set(f64::from(u8::from(localizer.is_some())));
+        let counts = localizer
+            .and_then(|localizer| localizer.release().counts)
+            .unwrap_or_default();
+        metrics.release_geocells.set(counts.geocells as f64);
+        metrics
+            .release_reference_images
+            .set(counts.reference_images as f64);
+    }
 }
 
 /// Opens the active release and starts the task that follows the catalog.
@@ -72,6 +89,7 @@ pub(crate) async fn watch(
         Some(release) => Some(opener.open(&release.id).await?),
         None => None,
     };
+    opener.measure(localizer.as_ref());
     let (sender, receiver) = watch::channel(Active {
         localizer,
         problem: None,
@@ -100,6 +118,7 @@ async fn follow(opener: Opener, poll: Duration, mut seen: u64, sender: watch::Se
         match switch(&opener, &sender).await {
             Ok(()) => (seen, unopened_for) = (changes, 0),
             Err(error) => {
+                opener.metrics.release_failures.increment(1);
                 tracing::error!(%error, "cannot open the active release; the one before goes on answering");
                 sender.send_modify(|active| active.problem = Some(error.to_string()));
                 (seen, unopened_for) = (changes, unopened_for.max(1));
@@ -120,6 +139,8 @@ async fn switch(opener: &Opener, sender: &watch::Sender<Active>) -> retrieval::R
         Some(release) => Some(opener.open(release).await?),
         None => None,
     };
+    opener.measure(localizer.as_ref());
+    opener.metrics.release_switches.increment(1);
     let before = sender.send_replace(Active {
         localizer,
         problem: None,

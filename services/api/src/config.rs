@@ -12,8 +12,11 @@ use crate::{Error, Result};
 pub struct ServeConfig {
     /// Where to listen. Default 127.0.0.1:8080; port 0 takes a free one.
     pub address: SocketAddr,
-    /// Permits an address that other machines can reach. Default false.
+    /// Permits an address that other machines can reach without API keys. Default false.
     pub allow_public: bool,
+    /// Asks every caller for an API key. Default false, which only an address of this machine permits without
+    /// `allow_public`.
+    pub require_keys: bool,
     /// Most bytes of one photo. Default 20 MiB.
     pub max_upload_bytes: usize,
     /// Most bytes of one request, all its photos together. Default 64 MiB.
@@ -28,6 +31,8 @@ pub struct ServeConfig {
     pub max_pixels_in_flight: u64,
     /// Most photos that one pass of the encoder takes. Default 8.
     pub batch: usize,
+    /// How long the encoder waits for a batch to fill while more photos are on their way to it. Default 3 ms.
+    pub batch_wait: Duration,
     /// Deepest nesting of a query. Default 15, which GraphiQL's own introspection query needs.
     pub max_depth: usize,
     /// Highest complexity of a query: one a field, multiplied by the page size of lists. Default 20,000.
@@ -44,6 +49,60 @@ pub struct ServeConfig {
     pub photos: Option<PathBuf>,
     /// A candidate release that answers a share of the queries unseen. Default none.
     pub shadow: Option<ShadowConfig>,
+    /// Most WebSockets at once. Default 256.
+    pub max_websockets: usize,
+    /// Settings that can change while the service runs.
+    pub live: LiveConfig,
+}
+
+/// Settings that [`crate::Service::reload`] changes.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LiveConfig {
+    /// Requests a minute of a caller without a rate of its own; a photo counts as one. 0: no limit. Default 0.
+    pub requests_per_minute: u32,
+    /// Whether clients may ask for the schema by introspection. Default true.
+    pub introspection: bool,
+    /// Whether the console GraphiQL is served. Default true.
+    pub graphiql: bool,
+    /// Origins of pages on other hosts that may use the service, such as `https://maps.example`. Default none.
+    pub cors_origins: Vec<String>,
+}
+
+impl Default for LiveConfig {
+    fn default() -> Self {
+        Self {
+            requests_per_minute: 0,
+            introspection: true,
+            graphiql: true,
+            cors_origins: Vec::new(),
+        }
+    }
+}
+
+impl LiveConfig {
+    /// Checks that origins are origins.
+    ///
+    /// # Errors
+    /// [`Error::Setting`].
+    pub fn validate(&self) -> Result<()> {
+        for origin in &self.cors_origins {
+            let host = origin
+                .strip_prefix("https://")
+                .or_else(|| origin.strip_prefix("http://"));
+            let plain = host.is_some_and(|host| {
+                !host.is_empty() && !host.contains(['/', '*', ' ', '@', '?', '#']) && host.is_ascii()
+            });
+            if !plain {
+                return Err(Error::Setting {
+                    setting: "cors_origins",
+                    value: origin.clone(),
+                    expected: "a scheme and a host, such as https://maps.example, without a path",
+                });
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Default for ServeConfig {
@@ -66,6 +125,10 @@ impl Default for ServeConfig {
             client: "api".to_owned(),
             photos: None,
             shadow: None,
+            require_keys: false,
+            batch_wait: Duration::from_millis(3),
+            max_websockets: 256,
+            live: LiveConfig::default(),
         }
     }
 }
@@ -77,7 +140,8 @@ impl ServeConfig {
     /// [`Error::PublicAddress`] for an address beyond this machine without `allow_public`, [`Error::Setting`] for a
     /// setting of zero or limits that contradict each other.
     pub fn validate(&self) -> Result<()> {
-        if !self.address.ip().is_loopback() && !self.allow_public {
+        self.live.validate()?;
+        if !self.address.ip().is_loopback() && !self.allow_public && !self.require_keys {
             return Err(Error::PublicAddress {
                 address: self.address,
             });
@@ -87,6 +151,7 @@ impl ServeConfig {
             ("max_photos", self.max_photos),
             ("queue", self.queue),
             ("batch", self.batch),
+            ("max_websockets", self.max_websockets),
             ("max_depth", self.max_depth),
             ("max_complexity", self.max_complexity),
         ];
@@ -169,11 +234,33 @@ mod tests {
             };
             let message = config.validate().unwrap_err().to_string();
             assert!(
-                message.contains("no API keys yet") && message.contains("--allow-public"),
+                message.contains("--keys") && message.contains("--allow-public"),
                 "{message}"
             );
             config.allow_public = true;
             config.validate().unwrap();
+            config.allow_public = false;
+            config.require_keys = true;
+            config.validate().unwrap();
+        }
+    }
+
+    #[test]
+    fn origins_are_whole_origins() {
+        let with = |origin: &str| LiveConfig {
+            cors_origins: vec![origin.to_owned()],
+            ..LiveConfig::default()
+        };
+        with("https://maps.example").validate().unwrap();
+        with("http://localhost:5173").validate().unwrap();
+        for bad in [
+            "*",
+            "maps.example",
+            "https://",
+            "https://maps.example/",
+            "https://*.example",
+        ] {
+            assert!(with(bad).validate().is_err(), "{bad}");
         }
     }
 

@@ -11,12 +11,18 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     /// A public address without being asked for.
     #[error(
-        "refusing to listen on {address}: every machine that reaches it could use the service, which has no API keys yet; listen on 127.0.0.1, or pass --allow-public if a proxy or firewall guards it"
+        "refusing to listen on {address} without API keys: every machine that reaches it could use the service; make a key with `geosurge keys create` and pass --keys, listen on 127.0.0.1, or pass --allow-public if a proxy or firewall guards it"
     )]
     PublicAddress {
         /// The address asked for.
         address: SocketAddr,
     },
+
+    /// Keys are asked for and there are none.
+    #[error(
+        "the service is to ask for API keys, and the catalog has none that works, so that nobody could use it; make one with `geosurge keys create NAME --scope reader`"
+    )]
+    NoKeys,
 
     /// A setting that cannot work.
     #[error("serve setting `{setting}` is {value}, but must be {expected}")]

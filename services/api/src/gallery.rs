@@ -1,25 +1,23 @@
-//! Reference images by where they are.
+//! Reference images by where and when they were taken.
 
 use geocells::{GeocellId, Kilometres, LatLng};
-use storage::{CollectionName, Condition, Filter, PointId, ReferenceImage, ReleaseId, SearchRequest};
+use storage::{ReferenceImage, ReleaseId};
 use uuid::Uuid;
 
+use crate::area::GeoBox;
+use crate::gallery_index::{Chosen, Entry};
 use crate::request_error::RequestError;
 use crate::service::Service;
-
-/// Most reference images that one condition may page through.
-const MOST: usize = 10_000;
 
 /// A condition on a reference image's place.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Place {
-    /// Inside a geocell of a level.
-    Geocell {
-        /// The geocell.
-        token: GeocellId,
-        /// Its level.
-        level: usize,
-    },
+    /// Anywhere.
+    Anywhere,
+    /// Inside a geocell.
+    Geocell(GeocellId),
+    /// Inside a box.
+    Box(GeoBox),
     /// Within a distance of a place, nearest first.
     Near {
         /// From here.
@@ -29,56 +27,38 @@ pub(crate) enum Place {
     },
 }
 
-/// The reference images that meet a condition, from `offset`, at most `limit`.
+/// The reference images that meet conditions, from `offset`, at most `limit`: in order of id, or nearest first.
 pub(crate) async fn find(
     service: &Service,
     release: &ReleaseId,
     place: &Place,
+    chosen: &Chosen,
     offset: usize,
     limit: usize,
 ) -> Result<Vec<ReferenceImage>, RequestError> {
-    let collection = CollectionName::references(release);
-    let filter: Filter = match place {
-        Place::Geocell { token, level } => {
-            Condition::keyword(retrieval::references::level_field(*level), token.token()).into()
+    let index = service.gallery(release).await?;
+    let ids: Vec<Uuid> = match place {
+        Place::Near { center, radius } => {
+            let mut near: Vec<(f64, Uuid)> = index
+                .all(chosen)
+                .filter_map(|entry| {
+                    let distance = center.distance(entry.place);
+                    (distance <= *radius).then_some((distance.get(), entry.id))
+                })
+                .collect();
+            near.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            near.into_iter().map(|(_, id)| id).collect()
         }
-        Place::Near { center, radius } => Condition::GeoRadius {
-            field: retrieval::references::LOCATION.to_owned(),
-            center: *center,
-            radius: *radius,
-        }
-        .into(),
+        Place::Box(sides) => in_order(index.inside(sides, chosen)),
+        Place::Geocell(cell) => in_order(index.all(chosen).filter(|entry| cell.contains_point(entry.place))),
+        Place::Anywhere => in_order(index.all(chosen)),
     };
-    let matching = service.store().count(&collection, Some(filter.clone())).await?;
-    if matching > MOST as u64 {
-        let message = format!(
-            "{matching} reference images match, more than the {MOST} that can be listed; ask for a smaller place"
-        );
-        return Err(RequestError::invalid(message));
-    }
-    if offset as u64 >= matching {
-        return Ok(Vec::new());
-    }
-    // Every point is equally near to the zero vector, so an exact search gives all matching ones in the order of their ids.
-    let dimension = service.catalog().release(release).await?.embedding_dimension;
-    let all = SearchRequest::new(retrieval::references::VISUAL, vec![0.0; dimension], MOST).filtered(filter);
-    let ids = service
-        .store()
-        .search(&collection, all)
-        .await?
-        .into_iter()
-        .filter_map(|hit| match hit.id {
-            PointId::Uuid(id) => Some(id),
-            PointId::Number(_) => None,
-        });
-    let mut ids: Vec<Uuid> = ids.collect();
-    if let Place::Near { center, .. } = place {
-        let mut images = service.catalog().reference_images(release, &ids).await?;
-        let kilometres = |image: &ReferenceImage| center.distance(image.location).get();
-        images.sort_by(|a, b| kilometres(a).total_cmp(&kilometres(b)).then(a.id.cmp(&b.id)));
-        return Ok(images.into_iter().skip(offset).take(limit).collect());
-    }
-    ids.sort_unstable();
     let page: Vec<Uuid> = ids.into_iter().skip(offset).take(limit).collect();
     Ok(service.catalog().reference_images(release, &page).await?)
+}
+
+fn in_order<'a>(entries: impl Iterator<Item = &'a Entry>) -> Vec<Uuid> {
+    let mut ids: Vec<Uuid> = entries.map(|entry| entry.id).collect();
+    ids.sort_unstable();
+    ids
 }

@@ -1,25 +1,23 @@
-//! From an uploaded photo to a recorded prediction.
-//!
-//! Photos are admitted up to a limit, decoded within a budget of pixels, and queued for one task that owns the encoder: it takes
-//! whatever waits, up to a batch, answers it wholly by the release that is active at that moment, and replies to each. A photo
-//! whose client has left is dropped from the queue unanswered.
+//! From an uploaded photo to a recorded prediction: admitted by the queue, decoded within a budget of pixels, answered, recorded.
 
 use std::io::Cursor;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use datasets::DecodeLimits;
-use retrieval::{LocalizeOptions, Localizer, Prediction};
+use retrieval::Prediction;
 use sha2::{Digest, Sha256};
 use storage::Catalog;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
 use crate::active::Active;
 use crate::config::ServeConfig;
+use crate::details::Details;
+use crate::metrics::Metrics;
+use crate::queue::{Priority, Queue, Reply, Wanted};
 use crate::request_error::{Code, RequestError};
 use crate::shadow::Shadow;
 
@@ -34,51 +32,37 @@ pub(crate) struct Photo {
     pub(crate) bytes: Bytes,
     /// Who asks; the service's own label when left out.
     pub(crate) client: Option<String>,
+    /// What is asked about it.
+    pub(crate) wanted: Wanted,
+    /// Whether someone waits for it alone.
+    pub(crate) priority: Priority,
 }
 
 /// A prediction with its record.
 pub(crate) struct Answered {
     pub(crate) prediction: Prediction,
     pub(crate) record: storage::Prediction,
+    pub(crate) details: Arc<Details>,
 }
 
-/// A decoded photo waiting for the encoder.
-struct Job {
-    photo: Arc<retrieval::Photo>,
-    queued: Instant,
-    reply: oneshot::Sender<Result<Reply, RequestError>>,
-    _memory: OwnedSemaphorePermit,
-}
-
-struct Reply {
-    prediction: Prediction,
-    queued_for: Duration,
-}
-
-/// The way to the encoder.
-pub(crate) struct Queue {
-    sender: mpsc::Sender<Job>,
-    places: Arc<Semaphore>,
-    capacity: usize,
+/// What it takes to answer uploads.
+pub(crate) struct Uploads {
+    queue: Queue,
     memory: Arc<Semaphore>,
     decoders: Arc<Semaphore>,
 }
 
-impl Queue {
+impl Uploads {
     /// Starts the task that owns the encoder.
     pub(crate) fn start(
         config: &ServeConfig,
         active: watch::Receiver<Active>,
-        options: LocalizeOptions,
+        metrics: Arc<Metrics>,
         tasks: &mut JoinSet<()>,
     ) -> Self {
-        let (sender, receiver) = mpsc::channel(config.queue);
-        tasks.spawn(encode_batches(receiver, active, config.batch, options));
         let decoders = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
-            sender,
-            places: Arc::new(Semaphore::new(config.queue)),
-            capacity: config.queue,
+            queue: Queue::start(config, active, metrics, tasks),
             memory: Arc::new(Semaphore::new(permits(config.max_pixels_in_flight) as usize)),
             decoders: Arc::new(Semaphore::new(decoders)),
         }
@@ -86,51 +70,52 @@ impl Queue {
 
     /// Photos admitted and not yet answered.
     pub(crate) fn waiting(&self) -> usize {
-        self.capacity - self.places.available_permits()
+        self.queue.waiting()
     }
+}
+
+/// Answers one photo without recording anything.
+pub(crate) async fn embed(
+    uploads: &Uploads,
+    config: &ServeConfig,
+    photo: Photo,
+) -> Result<Reply, RequestError> {
+    let _place = uploads.queue.admit()?;
+    let (decoded, _, memory) = decode(uploads, config, &photo).await?;
+    uploads
+        .queue
+        .answer(Arc::new(decoded), photo.wanted, photo.priority, memory)
+        .await
 }
 
 /// Localises one photo and records the prediction.
 pub(crate) async fn localize(
-    queue: &Queue,
+    uploads: &Uploads,
     catalog: &dyn Catalog,
     config: &ServeConfig,
     shadow: Option<&Shadow>,
+    metrics: &Metrics,
     photo: Photo,
 ) -> Result<Answered, RequestError> {
     let begun = Instant::now();
-    let _place = queue.places.clone().try_acquire_owned().map_err(|_| {
-        let message = format!(
-            "{} photos are waiting already; try again in a few seconds",
-            queue.capacity
-        );
-        RequestError::new(Code::Overloaded, message)
-    })?;
+    let _place = uploads.queue.admit()?;
     let span = tracing::info_span!("localize", bytes = photo.bytes.len());
     async {
-        let (decoded, sha256, memory) = decode(queue, config, &photo).await?;
-        let (reply, answer) = oneshot::channel();
+        let restricted = photo.wanted.area.is_some();
+        let (decoded, sha256, memory) = decode(uploads, config, &photo).await?;
         let decoded = Arc::new(decoded);
-        let job = Job {
-            photo: decoded.clone(),
-            queued: Instant::now(),
-            reply,
-            _memory: memory,
-        };
-        let gone = |_| {
-            RequestError::new(
-                Code::Unavailable,
-                "the service is stopping; try again in a moment",
-            )
-        };
-        queue.sender.send(job).await.map_err(|_| gone(()))?;
+        let answer = uploads
+            .queue
+            .answer(decoded.clone(), photo.wanted, photo.priority, memory);
         let Reply {
-            prediction,
+            detailed,
+            localizer,
             queued_for,
-        } = answer.await.map_err(|_| gone(()))??;
+        } = answer.await?;
 
         let client = photo.client.unwrap_or_else(|| config.client.clone());
         let file_name = Some(photo.name).filter(|name| !name.is_empty());
+        let prediction = detailed.prediction.clone();
         let mut record = prediction.to_record(sha256, file_name, Some(client));
         record
             .timings
@@ -138,9 +123,21 @@ pub(crate) async fn localize(
         record
             .timings
             .insert("total".to_owned(), milliseconds(begun.elapsed()));
-        catalog.record_prediction(&record).await?;
-        if let Some(shadow) = shadow {
+        catalog
+            .record_prediction(&record)
+            .instrument(tracing::info_span!("record"))
+            .await?;
+        if let Some(shadow) = shadow
+            && !restricted
+        {
             shadow.offer(&decoded, &record);
+        }
+        metrics.answered.increment(1);
+        metrics
+            .cannot_tell
+            .increment(u64::from(record.cannot_tell.is_some()));
+        for (stage, took) in &record.timings {
+            metrics.stage(stage, *took);
         }
         let timings = &prediction.timings;
         tracing::info!(
@@ -156,7 +153,13 @@ pub(crate) async fn localize(
             total_ms = milliseconds(begun.elapsed()),
             "photo answered"
         );
-        Ok(Answered { prediction, record })
+        let size = decoded.image.dimensions();
+        let details = Details::new(detailed, localizer.searcher().model(), size, restricted);
+        Ok(Answered {
+            prediction,
+            record,
+            details: Arc::new(details),
+        })
     }
     .instrument(span)
     .await
@@ -164,7 +167,7 @@ pub(crate) async fn localize(
 
 /// Decodes and hashes a photo once there is memory for its pixels.
 async fn decode(
-    queue: &Queue,
+    uploads: &Uploads,
     config: &ServeConfig,
     photo: &Photo,
 ) -> Result<(retrieval::Photo, String, OwnedSemaphorePermit), RequestError> {
@@ -179,16 +182,18 @@ async fn decode(
             "the service is stopping; try again in a moment",
         )
     };
-    let memory = queue
+    let memory = uploads
         .memory
         .clone()
         .acquire_many_owned(wanted)
         .await
         .map_err(closed)?;
-    let turn = queue.decoders.clone().acquire_owned().await.map_err(closed)?;
+    let turn = uploads.decoders.clone().acquire_owned().await.map_err(closed)?;
     let (bytes, name) = (photo.bytes.clone(), photo.name.clone());
+    let span = tracing::info_span!("decode");
     let work = move || {
         let _turn = turn;
+        let _entered = span.enter();
         let begun = Instant::now();
         let image = datasets::decode_bytes(&bytes, &name, &limits)?;
         let decode = begun.elapsed();
@@ -217,93 +222,4 @@ fn permits(pixels: u64) -> u32 {
 
 fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
-}
-
-/// The task that owns the encoder.
-async fn encode_batches(
-    mut receiver: mpsc::Receiver<Job>,
-    active: watch::Receiver<Active>,
-    batch: usize,
-    options: LocalizeOptions,
-) {
-    let mut jobs = Vec::with_capacity(batch);
-    while receiver.recv_many(&mut jobs, batch).await > 0 {
-        let localizer = active.borrow().localizer.clone();
-        jobs.retain(|job| !job.reply.is_closed());
-        let jobs = std::mem::replace(&mut jobs, Vec::with_capacity(batch));
-        match localizer {
-            Some(localizer) => answer_batch(&localizer, jobs, &options).await,
-            None => {
-                for job in jobs {
-                    let refused = RequestError::from(retrieval::Error::NoActiveRelease);
-                    // The client may have left meanwhile; then nobody is there to be told.
-                    let _ = job.reply.send(Err(refused));
-                }
-            }
-        }
-    }
-}
-
-async fn answer_batch(localizer: &Arc<Localizer>, jobs: Vec<Job>, options: &LocalizeOptions) {
-    if jobs.is_empty() {
-        return;
-    }
-    let taken = Instant::now();
-    let mut photos = Vec::with_capacity(jobs.len());
-    let mut waiting = Vec::with_capacity(jobs.len());
-    for Job {
-        photo,
-        queued,
-        reply,
-        _memory: memory,
-    } in jobs
-    {
-        photos.push(photo);
-        waiting.push((reply, taken.duration_since(queued), memory));
-    }
-    let photos = Arc::new(photos);
-    let span = tracing::debug_span!("batch", photos = photos.len(), release = %localizer.release().id);
-    let all = 0..photos.len();
-    let answers = match answer(localizer, &photos, all.clone(), options)
-        .instrument(span)
-        .await
-    {
-        Ok(predictions) => predictions.into_iter().map(Ok).collect(),
-        Err(error) if photos.len() == 1 => vec![Err(error)],
-        // One photo must not take the others of its batch with it: each is tried alone.
-        Err(error) => {
-            tracing::warn!(%error, photos = photos.len(), "batch failed; its photos are answered one by one");
-            let mut answers = Vec::with_capacity(photos.len());
-            for index in all {
-                let alone = answer(localizer, &photos, index..index + 1, options).await;
-                answers.push(alone.and_then(|mut one| one.pop().ok_or(retrieval::Error::Interrupted)));
-            }
-            answers
-        }
-    };
-    for ((reply, queued_for, _memory), answer) in waiting.into_iter().zip(answers) {
-        let answer = answer
-            .map(|prediction| Reply {
-                prediction,
-                queued_for,
-            })
-            .map_err(RequestError::from);
-        // The client may have left meanwhile; then nobody is there to be told.
-        let _ = reply.send(answer);
-    }
-}
-
-/// Some of the photos to predictions; the encoder computes on a thread of its own.
-async fn answer(
-    localizer: &Arc<Localizer>,
-    photos: &Arc<Vec<Arc<retrieval::Photo>>>,
-    range: Range<usize>,
-    options: &LocalizeOptions,
-) -> retrieval::Result<Vec<Prediction>> {
-    let (encoder, photos) = (localizer.clone(), photos.clone());
-    let encode = move || encoder.encode(&photos[range]);
-    let encoded = tokio::task::spawn_blocking(encode)
-        .await
-        .map_err(|_| retrieval::Error::Interrupted)??;
-    localizer.answer(encoded, options).await
 }

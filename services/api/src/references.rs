@@ -12,9 +12,10 @@ use geocells::LatLng;
 use indexer::references::{AddOptions, Removed};
 use retrieval::Localizer;
 use sha2::{Digest, Sha256};
-use storage::{ReferenceImage, ReleaseId};
+use storage::{ReferenceImage, ReleaseId, Scope};
 use uuid::Uuid;
 
+use crate::caller::Caller;
 use crate::request_error::{Code, RequestError};
 use crate::service::Service;
 
@@ -35,16 +36,10 @@ pub(crate) enum Fate {
     Refused(RequestError),
 }
 
-/// The release whose reference images may be changed here, and by whom.
-///
-/// There are no API keys yet, so that only clients of this machine may; a check of the caller's rights belongs here.
-fn editable(service: &Service) -> Result<(Arc<Localizer>, PathBuf), RequestError> {
-    let config = service.config();
-    if !config.address.ip().is_loopback() {
-        let message = "reference images can be changed through a service that listens on this machine alone; use `geosurge references` instead";
-        return Err(RequestError::new(Code::Forbidden, message));
-    }
-    let Some(photos) = config.photos.clone() else {
+/// The release whose reference images may be changed here, by callers with the right to.
+fn editable(service: &Service, caller: &Caller) -> Result<(Arc<Localizer>, PathBuf), RequestError> {
+    caller.require(Scope::Contributor)?;
+    let Some(photos) = service.config().photos.clone() else {
         let message = "this service has no folder for photographs; use `geosurge references` instead";
         return Err(RequestError::new(Code::Forbidden, message));
     };
@@ -53,12 +48,18 @@ fn editable(service: &Service) -> Result<(Arc<Localizer>, PathBuf), RequestError
     Ok((localizer, photos))
 }
 
+/// How the audit log names the caller.
+fn actor<'a>(service: &'a Service, caller: &'a Caller) -> &'a str {
+    caller.name().unwrap_or(&service.config().client)
+}
+
 /// Adds photos to the active release; each has its own fate.
 pub(crate) async fn add(
     service: &Service,
+    caller: &Caller,
     references: Vec<NewReference>,
 ) -> Result<(ReleaseId, Vec<Fate>), RequestError> {
-    let (localizer, photos) = editable(service)?;
+    let (localizer, photos) = editable(service, caller)?;
     let release = localizer.release().id.clone();
     let limits = DecodeLimits {
         max_pixels: service.config().max_pixels,
@@ -85,7 +86,7 @@ pub(crate) async fn add(
         copy: true,
         batch: service.config().batch,
         limits,
-        actor: Some(service.config().client.clone()),
+        actor: Some(actor(service, caller).to_owned()),
     };
     let never = AtomicBool::new(false);
     let dataset = Dataset::new(folder.path(), usable.clone());
@@ -100,6 +101,7 @@ pub(crate) async fn add(
     )
     .await?;
 
+    service.forget_gallery(&release).await;
     let digests: Vec<String> = usable.iter().filter_map(|photo| photo.sha256.clone()).collect();
     let found = catalog.reference_images_by_sha256(&release, &digests).await?;
     let found: HashMap<String, ReferenceImage> = found
@@ -158,12 +160,17 @@ fn prepare(
 }
 
 /// Deletes reference images of the active release.
-pub(crate) async fn remove(service: &Service, ids: &[Uuid]) -> Result<(ReleaseId, Removed), RequestError> {
-    let (localizer, photos) = editable(service)?;
+pub(crate) async fn remove(
+    service: &Service,
+    caller: &Caller,
+    ids: &[Uuid],
+) -> Result<(ReleaseId, Removed), RequestError> {
+    let (localizer, photos) = editable(service, caller)?;
     let release = localizer.release().id.clone();
     let (store, catalog) = (service.store().as_ref(), service.catalog().as_ref());
-    let actor = Some(service.config().client.as_str());
+    let actor = Some(actor(service, caller));
     let removed = indexer::references::remove(&release, ids, actor, &photos, store, catalog).await?;
+    service.forget_gallery(&release).await;
     Ok((release, removed))
 }
 
@@ -174,6 +181,10 @@ impl From<indexer::Error> for RequestError {
             indexer::Error::Retrieval(error) => error.into(),
             indexer::Error::Datasets(error) => Self::from(&error),
             indexer::Error::Invalid(message) => Self::invalid(message),
+            error @ (indexer::Error::NotReady { .. }
+            | indexer::Error::NotWhole { .. }
+            | indexer::Error::NothingToRollBack { .. }
+            | indexer::Error::Incomparable(_)) => Self::new(Code::Conflict, error.to_string()),
             error => Self::internal(error),
         }
     }

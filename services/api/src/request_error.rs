@@ -19,8 +19,16 @@ pub enum Code {
     InvalidArgument,
     /// The request is no valid GraphQL query, or is beyond the depth or complexity limit.
     InvalidQuery,
-    /// Too many photos wait already; try again later.
+    /// Too many photos wait already; try again after `extensions.retryAfterSeconds`.
     Overloaded,
+    /// The caller asked too often; try again after `extensions.retryAfterSeconds`.
+    RateLimited,
+    /// The service asks for an API key, and the request has none that it knows.
+    Unauthenticated,
+    /// The named thing is not in a state that permits this.
+    Conflict,
+    /// There was such a thing, and the service no longer has it.
+    Expired,
     /// The request took longer than the service permits.
     Timeout,
     /// The request's content type is none that the endpoint takes.
@@ -34,6 +42,27 @@ pub enum Code {
 }
 
 impl Code {
+    /// All of them.
+    pub const ALL: [Self; 17] = [
+        Self::BadImage,
+        Self::TooLarge,
+        Self::NotFound,
+        Self::NoActiveRelease,
+        Self::Unavailable,
+        Self::InvalidArgument,
+        Self::InvalidQuery,
+        Self::Overloaded,
+        Self::RateLimited,
+        Self::Unauthenticated,
+        Self::Conflict,
+        Self::Expired,
+        Self::Timeout,
+        Self::UnsupportedMediaType,
+        Self::CrossOrigin,
+        Self::Forbidden,
+        Self::Internal,
+    ];
+
     /// The code as clients read it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -45,6 +74,10 @@ impl Code {
             Self::InvalidArgument => "INVALID_ARGUMENT",
             Self::InvalidQuery => "INVALID_QUERY",
             Self::Overloaded => "OVERLOADED",
+            Self::RateLimited => "RATE_LIMITED",
+            Self::Unauthenticated => "UNAUTHENTICATED",
+            Self::Conflict => "CONFLICT",
+            Self::Expired => "EXPIRED",
             Self::Timeout => "TIMEOUT",
             Self::UnsupportedMediaType => "UNSUPPORTED_MEDIA_TYPE",
             Self::CrossOrigin => "CROSS_ORIGIN",
@@ -65,6 +98,8 @@ pub struct RequestError {
     pub message: String,
     /// A finer stable code, for images: `truncated`, `not-an-image`, `unsupported-format` and so on.
     pub reason: Option<&'static str>,
+    /// After how many seconds the same request may succeed, where that can be said.
+    pub retry_after: Option<u64>,
 }
 
 impl RequestError {
@@ -74,7 +109,15 @@ impl RequestError {
             code,
             message: message.into(),
             reason: None,
+            retry_after: None,
         }
+    }
+
+    /// The same error with the seconds to wait.
+    #[must_use]
+    pub fn after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds.max(1));
+        self
     }
 
     /// Something that does not exist.
@@ -98,6 +141,9 @@ impl RequestError {
         values.set("code", self.code.as_str());
         if let Some(reason) = self.reason {
             values.set("reason", reason);
+        }
+        if let Some(seconds) = self.retry_after {
+            values.set("retryAfterSeconds", seconds);
         }
     }
 }
@@ -126,6 +172,7 @@ impl From<&datasets::Error> for RequestError {
             code,
             message: error.to_string(),
             reason: Some(reason),
+            retry_after: None,
         }
     }
 }
@@ -134,6 +181,7 @@ impl From<storage::Error> for RequestError {
     fn from(error: storage::Error) -> Self {
         match &error {
             storage::Error::NotFound { .. } => Self::new(Code::NotFound, error.to_string()),
+            storage::Error::Conflict(_) => Self::new(Code::Conflict, error.to_string()),
             storage::Error::Held { .. } => Self::new(
                 Code::Unavailable,
                 "another change of this release is under way; try again in a moment",
@@ -155,6 +203,9 @@ impl From<retrieval::Error> for RequestError {
         match error {
             retrieval::Error::NoActiveRelease => Self::new(Code::NoActiveRelease, error.to_string()),
             retrieval::Error::Storage(error) => error.into(),
+            retrieval::Error::EmptyArea | retrieval::Error::Invalid { .. } => {
+                Self::invalid(error.to_string())
+            }
             error => Self::internal(error),
         }
     }

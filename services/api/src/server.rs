@@ -54,11 +54,14 @@ impl Server {
             // The sender lives until the server has ended.
             let _ = asked.wait_for(|stop| *stop).await;
         };
-        let server = axum::serve(self.listener, router(self.service)).with_graceful_shutdown(graceful);
+        let service = self.service.clone();
+        let app = router(self.service).into_make_service_with_connect_info::<SocketAddr>();
+        let server = axum::serve(self.listener, app).with_graceful_shutdown(graceful);
         tracing::info!(address = %self.address, "listening");
         tokio::spawn(async move {
             shutdown.await;
             tracing::info!("stopping");
+            service.stop();
             stop.send_replace(true);
         });
         let overdue = async move {

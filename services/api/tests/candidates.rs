@@ -119,7 +119,7 @@ async fn only_a_service_of_this_machine_with_a_folder_changes_reference_images()
         allow_public: true,
         ..with_photos(&world)
     };
-    for (config, word) in [(public, "this machine"), (config(), "no folder")] {
+    for (config, word) in [(public, "other machines"), (config(), "no folder")] {
         let client = world.client(config).await;
         let refused = add(&client, &[("new.jpg", &world.photo, Some((1.0, 2.0)))]).await;
         assert_eq!(code(&refused), "FORBIDDEN", "{refused}");

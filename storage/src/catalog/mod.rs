@@ -1,5 +1,6 @@
 //! Releases, geocells, reference images, predictions, ground truth and the audit log.
 
+mod api_key;
 mod audit;
 mod gallery;
 mod hold;
@@ -12,10 +13,12 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use geocells::GeocellId;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+pub use api_key::{ApiKey, Scope};
 pub use audit::{AuditEntry, AuditFilter};
 pub use gallery::{GeocellRecord, ReferenceImage};
 pub use hold::Hold;
@@ -242,6 +245,38 @@ pub trait Catalog: Send + Sync {
     /// None but the store's.
     async fn audit(&self, filter: &AuditFilter, after: Option<Uuid>, limit: usize)
     -> Result<Vec<AuditEntry>>;
+
+    /// Adds an API key.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`](crate::Error::Conflict) where the id or the digest is there, [`Error::Invalid`](crate::Error::Invalid)
+    /// for a key without meaning.
+    async fn insert_api_key(&self, key: &ApiKey, audit: Option<&AuditEntry>) -> Result<()>;
+
+    /// All API keys, revoked ones too, newest first.
+    ///
+    /// # Errors
+    /// None but the store's.
+    async fn api_keys(&self) -> Result<Vec<ApiKey>>;
+
+    /// The API key with this SHA-256 (in lower-case hexadecimal), also a revoked one.
+    ///
+    /// # Errors
+    /// None but the store's.
+    async fn api_key_by_sha256(&self, sha256: &str) -> Result<Option<ApiKey>>;
+
+    /// Refuses an API key from now on. One that is revoked already stays as it is, without an audit entry.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`](crate::Error::NotFound).
+    async fn revoke_api_key(&self, id: Uuid, at: DateTime<Utc>, audit: Option<&AuditEntry>)
+    -> Result<ApiKey>;
+
+    /// Remembers that an API key was used; earlier times than the remembered one change nothing.
+    ///
+    /// # Errors
+    /// None but the store's.
+    async fn touch_api_key(&self, id: Uuid, at: DateTime<Utc>) -> Result<()>;
 
     /// Records a prediction with its candidates, all or nothing.
     ///

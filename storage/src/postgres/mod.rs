@@ -5,6 +5,7 @@
 //! passing reason is repeated for some seconds where that cannot do a thing twice.
 
 mod analytics;
+mod api_keys;
 mod attempt;
 mod audit;
 mod config;

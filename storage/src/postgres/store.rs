@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::{Months, Utc};
+use chrono::{DateTime, Months, Utc};
 use geocells::GeocellId;
 use sqlx::postgres::PgPool;
 use sqlx::{PgTransaction, query, query_scalar};
@@ -19,9 +19,9 @@ use super::migrate::state;
 use crate::analytics::{AnalyticsQuery, Refreshed};
 use crate::catalog::EachRow;
 use crate::{
-    AuditEntry, AuditFilter, Catalog, DeletedPredictions, GeocellRecord, GroundTruth, Hold, NewRelease,
-    Prediction, PredictionFilter, PredictionSelection, ReferenceImage, Release, ReleaseCounts, ReleaseId,
-    ReleaseStatus, Result,
+    ApiKey, AuditEntry, AuditFilter, Catalog, DeletedPredictions, GeocellRecord, GroundTruth, Hold,
+    NewRelease, Prediction, PredictionFilter, PredictionSelection, ReferenceImage, Release, ReleaseCounts,
+    ReleaseId, ReleaseStatus, Result,
 };
 
 /// A catalog in a Postgres database, which any number of processes share.
@@ -245,6 +245,31 @@ impl Catalog for PostgresCatalog {
         limit: usize,
     ) -> Result<Vec<AuditEntry>> {
         self.page_of_audit(filter, after, limit).await
+    }
+
+    async fn insert_api_key(&self, key: &ApiKey, audit: Option<&AuditEntry>) -> Result<()> {
+        self.put_api_key(key, audit).await
+    }
+
+    async fn api_keys(&self) -> Result<Vec<ApiKey>> {
+        self.all_api_keys().await
+    }
+
+    async fn api_key_by_sha256(&self, sha256: &str) -> Result<Option<ApiKey>> {
+        self.api_key_of(sha256).await
+    }
+
+    async fn revoke_api_key(
+        &self,
+        id: Uuid,
+        at: DateTime<Utc>,
+        audit: Option<&AuditEntry>,
+    ) -> Result<ApiKey> {
+        self.end_api_key(id, at, audit).await
+    }
+
+    async fn touch_api_key(&self, id: Uuid, at: DateTime<Utc>) -> Result<()> {
+        self.mark_api_key_used(id, at).await
     }
 
     async fn record_prediction(&self, prediction: &Prediction) -> Result<()> {

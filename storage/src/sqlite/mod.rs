@@ -4,6 +4,7 @@
 //! (`BEGIN IMMEDIATE`) and wait up to ten seconds for one another.
 
 mod analytics;
+mod api_keys;
 mod audit;
 mod error;
 mod gallery;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use geocells::GeocellId;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, SqlitePool, SqliteTransaction};
@@ -14,9 +15,9 @@ use super::open::{open, options};
 use crate::analytics::{AnalyticsQuery, Refreshed};
 use crate::catalog::{EachRow, Hold};
 use crate::{
-    AuditEntry, AuditFilter, Catalog, DeletedPredictions, Error, GeocellRecord, GroundTruth, MigrationInfo,
-    MigrationState, NewRelease, Prediction, PredictionFilter, PredictionSelection, ReferenceImage, Release,
-    ReleaseCounts, ReleaseId, ReleaseStatus, Result,
+    ApiKey, AuditEntry, AuditFilter, Catalog, DeletedPredictions, Error, GeocellRecord, GroundTruth,
+    MigrationInfo, MigrationState, NewRelease, Prediction, PredictionFilter, PredictionSelection,
+    ReferenceImage, Release, ReleaseCounts, ReleaseId, ReleaseStatus, Result,
 };
 
 /// A catalog in one SQLite file. Any number of processes may open it.
@@ -219,6 +220,31 @@ impl Catalog for SqliteCatalog {
         limit: usize,
     ) -> Result<Vec<AuditEntry>> {
         self.page_of_audit(filter, after, limit).await
+    }
+
+    async fn insert_api_key(&self, key: &ApiKey, audit: Option<&AuditEntry>) -> Result<()> {
+        self.put_api_key(key, audit).await
+    }
+
+    async fn api_keys(&self) -> Result<Vec<ApiKey>> {
+        self.all_api_keys().await
+    }
+
+    async fn api_key_by_sha256(&self, sha256: &str) -> Result<Option<ApiKey>> {
+        self.api_key_of(sha256).await
+    }
+
+    async fn revoke_api_key(
+        &self,
+        id: Uuid,
+        at: DateTime<Utc>,
+        audit: Option<&AuditEntry>,
+    ) -> Result<ApiKey> {
+        self.end_api_key(id, at, audit).await
+    }
+
+    async fn touch_api_key(&self, id: Uuid, at: DateTime<Utc>) -> Result<()> {
+        self.mark_api_key_used(id, at).await
     }
 
     async fn record_prediction(&self, prediction: &Prediction) -> Result<()> {

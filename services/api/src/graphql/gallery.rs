@@ -5,9 +5,10 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::mutation::{PhotoError, file_name, label};
+use super::node::{GlobalId, reference_id};
 use super::query::place;
 use super::reference::ReferenceImage;
-use super::service;
+use super::{caller, service};
 use crate::references::{self, Fate, NewReference};
 use crate::request_error::{Code, RequestError};
 
@@ -94,7 +95,7 @@ impl GalleryMutation {
                 uploader: label("uploader", image.uploader)?,
             });
         }
-        let (release, fates) = references::add(service(ctx)?, new).await?;
+        let (release, fates) = references::add(service(ctx)?, caller(ctx), new).await?;
         let told = names.into_iter().zip(fates).enumerate();
         Ok(told
             .map(|(index, (file_name, fate))| {
@@ -131,11 +132,25 @@ impl GalleryMutation {
             );
             return Err(RequestError::new(Code::TooLarge, message).into());
         }
-        let read = |id: &ID| Uuid::parse_str(id);
-        let ids: Result<Vec<Uuid>, _> = ids.iter().map(read).collect();
-        let ids = ids.map_err(|_| RequestError::invalid("the id of a reference image is a UUID"))?;
-        let (release, removed) = references::remove(service(ctx)?, &ids).await?;
-        let told = |ids: Vec<Uuid>| ids.into_iter().map(|id| ID(id.to_string())).collect();
+        let service = service(ctx)?;
+        let active = service
+            .localizer()
+            .map(|localizer| localizer.release().id.clone());
+        let mut of_active = Vec::with_capacity(ids.len());
+        for id in &ids {
+            let (release, id) = reference_id(id)?;
+            if release.is_some() && release != active {
+                let message = "only reference images of the active release can be removed here";
+                return Err(RequestError::new(Code::Conflict, message).into());
+            }
+            of_active.push(id);
+        }
+        let (release, removed) = references::remove(service, caller(ctx), &of_active).await?;
+        let told = |ids: Vec<Uuid>| {
+            ids.into_iter()
+                .map(|id| GlobalId::reference(&release, id))
+                .collect()
+        };
         Ok(RemovedReferenceImages {
             release_id: ID(release.to_string()),
             removed: told(removed.removed),

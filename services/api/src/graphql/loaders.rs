@@ -1,13 +1,16 @@
 //! Look-ups that many fields of one request make, gathered into one store call each.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use async_graphql::Context;
 use async_graphql::dataloader::{DataLoader, Loader};
+use storage::analytics::{AnalyticsQuery, Value, View};
 use storage::{Catalog, GroundTruth, ReferenceImage, Release, ReleaseId};
 use uuid::Uuid;
 
+use super::release::ReleaseAccuracy;
 use crate::request_error::RequestError;
 
 /// Names a reference image.
@@ -75,11 +78,68 @@ impl Loader<Uuid> for GroundTruths {
     }
 }
 
-/// The three loaders, kept by the schema.
+/// Accuracy by release, of recorded answers: one query of the view for all.
+pub(super) struct Accuracies(Arc<dyn Catalog>);
+
+impl Loader<ReleaseId> for Accuracies {
+    type Value = Vec<ReleaseAccuracy>;
+    type Error = RequestError;
+
+    async fn load(
+        &self,
+        keys: &[ReleaseId],
+    ) -> Result<HashMap<ReleaseId, Vec<ReleaseAccuracy>>, RequestError> {
+        let view = storage::analytics::find("accuracy")?;
+        let mut query = AnalyticsQuery::all(view);
+        if let [only] = keys {
+            query.release = Some(only.clone());
+        }
+        let mut found: HashMap<ReleaseId, Vec<ReleaseAccuracy>> = HashMap::new();
+        let mut read = |row: Vec<Value>| {
+            if let Some((release, accuracy)) = accuracy_of(view, &row)
+                && keys.contains(&release)
+            {
+                found.entry(release).or_default().push(accuracy);
+            }
+            ControlFlow::Continue(())
+        };
+        self.0.analytics(&query, &mut read).await?;
+        Ok(found)
+    }
+}
+
+fn accuracy_of(view: &View, row: &[Value]) -> Option<(ReleaseId, ReleaseAccuracy)> {
+    let value = |name: &str| {
+        let position = view.columns.iter().position(|column| column.name == name)?;
+        row.get(position)
+    };
+    let text = |name: &str| match value(name)? {
+        Value::Text(text) => Some(text.clone()),
+        _ => None,
+    };
+    let number = |name: &str| match value(name)? {
+        Value::Real(number) => Some(*number),
+        Value::Integer(number) => Some(*number as f64),
+        _ => None,
+    };
+    let accuracy = ReleaseAccuracy {
+        threshold: text("threshold")?,
+        kilometres: number("threshold_km")?,
+        answers: number("answers")? as i64,
+        accuracy: number("accuracy")?,
+        low: number("accuracy_low")?,
+        high: number("accuracy_high")?,
+        claimed: number("claimed"),
+    };
+    Some((ReleaseId::new(text("release")?).ok()?, accuracy))
+}
+
+/// The loaders, kept by the schema.
 pub(super) struct Loaders {
     references: DataLoader<References>,
     releases: DataLoader<Releases>,
     ground_truths: DataLoader<GroundTruths>,
+    accuracies: DataLoader<Accuracies>,
 }
 
 impl Loaders {
@@ -88,6 +148,7 @@ impl Loaders {
             references: DataLoader::new(References(catalog.clone()), tokio::spawn),
             releases: DataLoader::new(Releases(catalog.clone()), tokio::spawn),
             ground_truths: DataLoader::new(GroundTruths(catalog.clone()), tokio::spawn),
+            accuracies: DataLoader::new(Accuracies(catalog.clone()), tokio::spawn),
         }
     }
 }
@@ -102,4 +163,8 @@ pub(super) fn releases<'a>(ctx: &Context<'a>) -> async_graphql::Result<&'a DataL
 
 pub(super) fn ground_truths<'a>(ctx: &Context<'a>) -> async_graphql::Result<&'a DataLoader<GroundTruths>> {
     Ok(&ctx.data::<Loaders>()?.ground_truths)
+}
+
+pub(super) fn accuracy<'a>(ctx: &Context<'a>) -> async_graphql::Result<&'a DataLoader<Accuracies>> {
+    Ok(&ctx.data::<Loaders>()?.accuracies)
 }

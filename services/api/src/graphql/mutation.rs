@@ -1,14 +1,17 @@
 //! What can be done: localise photos, and say where they were really taken.
 
-use async_graphql::{Context, ID, InputObject, Object, SimpleObject, Upload};
+use async_graphql::{Context, ID, Object, SimpleObject, Upload};
 use chrono::Utc;
 use futures::StreamExt;
 use futures::stream;
 
-use super::prediction::Prediction;
+use super::options::LocalizeOptions;
+use super::prediction::{Prediction, require_own};
 use super::query::{place, prediction_id};
-use super::service;
+use super::{PeerAddress, caller, service};
+use crate::caller::Caller;
 use crate::localize::Photo;
+use crate::queue::{Priority, Wanted};
 use crate::request_error::{Code, RequestError};
 
 /// Longest label of a client or a source.
@@ -20,15 +23,8 @@ const LONGEST_NAME: usize = 200;
 #[derive(Default)]
 pub struct PhotoMutation;
 
-/// How a photo is localised.
-#[derive(Debug, Default, InputObject)]
-pub struct LocalizeOptions {
-    /// Who asks, recorded with the prediction: at most 64 characters.
-    client: Option<String>,
-}
-
 /// What became of one photo of a batch: a prediction or an error.
-#[derive(SimpleObject)]
+#[derive(Clone, SimpleObject)]
 pub struct LocalizeResult {
     /// Position of the photo in the request, from 0.
     index: usize,
@@ -41,7 +37,7 @@ pub struct LocalizeResult {
 }
 
 /// Why a photo was refused.
-#[derive(SimpleObject)]
+#[derive(Clone, SimpleObject)]
 pub struct PhotoError {
     /// Stable code, as in extensions.code of the errors of whole requests.
     code: String,
@@ -60,10 +56,10 @@ impl PhotoMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The photo, by the GraphQL multipart request specification.")] photo: Upload,
-        options: Option<LocalizeOptions>,
+        #[graphql(desc = "How it is localised, and how much is told.")] options: Option<LocalizeOptions>,
     ) -> async_graphql::Result<Prediction> {
-        let client = label("client", options.unwrap_or_default().client)?;
-        Ok(localize(ctx, photo, client).await??)
+        let (wanted, client) = options.unwrap_or_default().check(caller(ctx))?;
+        Ok(localize(ctx, photo, client, wanted, Priority::Interactive).await??)
     }
 
     /// Tells where each of several photos was taken. A photo that is refused does not keep the others from being answered.
@@ -72,10 +68,16 @@ impl PhotoMutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The photos, by the GraphQL multipart request specification.")] photos: Vec<Upload>,
-        options: Option<LocalizeOptions>,
+        #[graphql(desc = "How they are localised, and how much is told.")] options: Option<LocalizeOptions>,
+        #[graphql(
+            desc = "A name of the client's choosing, 1 to 64 characters, to follow the batch with the subscription batchProgress."
+        )]
+        batch: Option<ID>,
     ) -> async_graphql::Result<Vec<LocalizeResult>> {
-        let client = label("client", options.unwrap_or_default().client)?;
-        let most = service(ctx)?.config().max_photos;
+        let service = service(ctx)?;
+        let caller = caller(ctx);
+        let (wanted, client) = options.unwrap_or_default().check(caller)?;
+        let most = service.config().max_photos;
         if photos.len() > most {
             let message = format!(
                 "{} photos are more than the {most} of one request; send fewer at a time",
@@ -83,15 +85,29 @@ impl PhotoMutation {
             );
             return Err(RequestError::new(Code::TooLarge, message).into());
         }
+        // The request itself was counted as the first photo.
+        let more = u32::try_from(photos.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        count(ctx, more)?;
+        let running = match batch {
+            Some(name) => {
+                let name = batch_name(&name)?;
+                Some(service.batches().start(owner(caller), &name, photos.len())?)
+            }
+            None => None,
+        };
+        let running = running.as_ref();
         let side_by_side = photos.len().max(1);
         let results = stream::iter(photos.into_iter().enumerate().map(|(index, photo)| {
-            let client = client.clone();
+            let (client, wanted) = (client.clone(), wanted.clone());
             async move {
                 let file_name = file_name(ctx, &photo)?;
-                let (prediction, error) = match localize(ctx, photo, client).await? {
+                let (prediction, error) = match localize(ctx, photo, client, wanted, Priority::Batch).await? {
                     Ok(prediction) => (Some(prediction), None),
                     Err(error) => (None, Some(error.into())),
                 };
+                if let Some(running) = running {
+                    running.done(index, prediction.is_some());
+                }
                 Ok::<_, async_graphql::Error>(LocalizeResult {
                     index,
                     file_name,
@@ -124,11 +140,34 @@ impl PhotoMutation {
             created_at: Utc::now(),
         };
         let catalog = service(ctx)?.catalog();
+        let record = catalog.prediction(id).await.map_err(RequestError::from)?;
+        require_own(caller(ctx), record.client.as_deref())?;
         catalog
             .record_ground_truth(&truth)
             .await
             .map_err(RequestError::from)?;
-        Ok(catalog.prediction(id).await.map_err(RequestError::from)?.into())
+        Ok(record.into())
+    }
+}
+
+/// Counts more requests of the caller than the one that its HTTP request was.
+fn count(ctx: &Context<'_>, requests: u32) -> Result<(), async_graphql::Error> {
+    let service = service(ctx)?;
+    let address = ctx.data_opt::<PeerAddress>().map(|address| address.0);
+    let usual = service.live().requests_per_minute;
+    Ok(service.rates().count(caller(ctx), address, requests, usual)?)
+}
+
+/// The owner of batches: the holder of a key, or everyone without one.
+pub(super) fn owner(caller: &Caller) -> &str {
+    caller.name().unwrap_or_default()
+}
+
+/// Checks the name of a batch.
+pub(super) fn batch_name(name: &str) -> Result<String, RequestError> {
+    match label("batch", Some(name.to_owned()))? {
+        Some(name) if !name.is_empty() => Ok(name),
+        _ => Err(RequestError::invalid("batch must have 1 to 64 characters")),
     }
 }
 
@@ -147,12 +186,16 @@ async fn localize(
     ctx: &Context<'_>,
     upload: Upload,
     client: Option<String>,
+    wanted: Wanted,
+    priority: Priority,
 ) -> async_graphql::Result<Result<Prediction, RequestError>> {
     let name = file_name(ctx, &upload)?;
     let photo = Photo {
         name,
         bytes: upload.value(ctx)?.content,
         client,
+        wanted,
+        priority,
     };
     let answered = service(ctx)?.localize(photo).await;
     Ok(answered.map(|answered| Prediction::fresh(answered.record, answered.prediction)))

@@ -2,26 +2,35 @@
 
 use std::sync::Arc;
 
-use async_graphql::{ComplexObject, Context, ID, Json, SimpleObject};
+use async_graphql::{ComplexObject, Context, Enum, ID, Json, SimpleObject};
 use chrono::{DateTime, Utc};
 use geocells::{GeocellId, LatLng, THRESHOLDS};
 use serde_json::json;
-use storage::ReleaseId;
+use storage::{ReleaseId, Scope};
 use uuid::Uuid;
 
 use super::geocell::{Geocell, outline};
 use super::loaders::{self, ReferenceKey};
+use super::options::{Scoring, mass};
 use super::reference::ReferenceImage;
 use super::release::Release;
-use super::scalars::{GeoJson, Location, Place};
-use super::service;
-use crate::request_error::RequestError;
+use super::scalars::{GeoJson, Location, Place, Token};
+use super::segmentation::{ClassShare, Segmentation};
+use super::{caller, service};
+use crate::caller::Caller;
+use crate::details::Details;
+use crate::metrics::STAGES;
+use crate::request_error::{Code, RequestError};
+
+/// Most cells of a level that are told of one photo.
+const MOST_SCORES: i32 = 2000;
 
 /// Where a photo was taken, with the uncertainty of the answer and the evidence for it.
 #[derive(Debug, Clone, SimpleObject)]
 #[graphql(complex)]
 pub struct Prediction {
     /// Its id, in order of time.
+    #[graphql(owned)]
     pub id: ID,
     /// Id of the release that answered.
     pub release_id: ID,
@@ -46,7 +55,7 @@ pub struct Prediction {
     pub outside_mass: Option<f64>,
     /// Why no place should be claimed; null for an answer to trust. The best guess is given all the same.
     pub cannot_tell: Option<String>,
-    /// The best geocell of each level, coarsest first. Null for a prediction read from the record.
+    /// The best geocell of each level, coarsest first. Null where the record does not have them.
     pub levels: Option<Vec<LevelAnswer>>,
     /// What the photo shows: classes by their share of the pixels, largest first. Null for a prediction read from the
     /// record, empty without a segmentation map.
@@ -64,7 +73,7 @@ pub struct Prediction {
     #[graphql(skip)]
     all_candidates: Arc<[Candidate]>,
     #[graphql(skip)]
-    region: CredibleRegion,
+    region: RecordedRegion,
     #[graphql(skip)]
     supporting: Arc<[storage::ImageReference]>,
 }
@@ -85,14 +94,99 @@ impl Prediction {
         self.all_candidates.iter().take(first).cloned().collect()
     }
 
-    /// The smallest set of finest geocells that holds 90 % of the probability.
-    async fn credible_region(&self) -> &CredibleRegion {
-        &self.region
+    /// How geocells were chosen. Null where the service no longer keeps the details.
+    async fn scoring(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Scoring>> {
+        Ok(self.details(ctx)?.map(|details| details.scoring.into()))
     }
 
-    /// Reference images inside the winning geocells, most alike first.
+    /// Whether the answer was restricted to an area. Null where the service no longer keeps the details.
+    async fn restricted(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<bool>> {
+        Ok(self.details(ctx)?.map(|details| details.restricted))
+    }
+
+    /// Whether this service still keeps the whole posterior and the segmentation map: of its last 256 answers, for an hour.
+    async fn detailed(&self, ctx: &Context<'_>) -> async_graphql::Result<bool> {
+        Ok(self.details(ctx)?.is_some())
+    }
+
+    /// The smallest set of finest geocells that holds a probability: the one that was asked for with the photo when left out. Another
+    /// one needs the details (`detailed`), or ends with the code EXPIRED.
+    async fn credible_region(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The probability that the region shall hold, above 0 and below 1.")] mass: Option<
+            f64,
+        >,
+    ) -> async_graphql::Result<CredibleRegion> {
+        let Some(wanted) = mass else {
+            return Ok(CredibleRegion::new(
+                None,
+                self.region.mass,
+                self.region.area_km2,
+                self.region.cells.clone(),
+            ));
+        };
+        let wanted = self::mass(wanted)?;
+        let details = self.details(ctx)?.ok_or_else(expired)?;
+        let finest = details.levels.last().ok_or_else(expired)?;
+        let (cells, held) = finest.credible_set(wanted, &details.calibration);
+        let area = cells.iter().map(|cell| cell.area_km2()).sum();
+        Ok(CredibleRegion::new(Some(wanted), held, area, cells))
+    }
+
+    /// The best geocells of a level for this photo, by the path down to it, most probable first. Ends with the code EXPIRED where the
+    /// service no longer keeps the details.
+    #[graphql(complexity = "super::cursor::page_complexity(first, child_complexity)")]
+    async fn scores(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Level of the hierarchy, 0 the coarsest.")] level: usize,
+        #[graphql(desc = "Cells told, 1 to 2000.", default = 100)] first: i32,
+    ) -> async_graphql::Result<Vec<GeocellScore>> {
+        let first = match usize::try_from(first) {
+            Ok(count) if (1..=MOST_SCORES).contains(&first) => count,
+            _ => {
+                let message = format!("first is {first}, but must lie between 1 and {MOST_SCORES}");
+                return Err(RequestError::invalid(message).into());
+            }
+        };
+        let details = self.details(ctx)?.ok_or_else(expired)?;
+        let Some(posterior) = details.levels.get(level) else {
+            let message = format!(
+                "level is {level}, but release {} has levels 0 to {}",
+                self.release,
+                details.levels.len().saturating_sub(1)
+            );
+            return Err(RequestError::invalid(message).into());
+        };
+        let index = service(ctx)?.geocells(&self.release).await?;
+        let scored = posterior.cells.iter().take(first).enumerate();
+        let scores = scored.filter_map(|(position, (token, probability))| {
+            let record = index.find(*token, Some(level))?;
+            Some(GeocellScore {
+                rank: position + 1,
+                probability: *probability,
+                token: Token(*token),
+                location: record.location.into(),
+                geocell: Geocell::new(&self.release, &index, record),
+            })
+        });
+        Ok(scores.collect())
+    }
+
+    /// What the photo shows, pixel by pixel, while the service keeps the details; null afterwards, and without a segmenter.
+    async fn segmentation(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Segmentation>> {
+        let details = self.details(ctx)?;
+        Ok(details.and_then(|details| Segmentation::of(self.key, &details)))
+    }
+
+    /// Reference images that support the answer.
     #[graphql(complexity = "10 * child_complexity")]
-    async fn references(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<SupportingReference>> {
+    async fn references(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which come first.", default)] order: ReferenceOrder,
+    ) -> async_graphql::Result<Vec<SupportingReference>> {
         let key = |id: Uuid| ReferenceKey {
             release: self.release.clone(),
             id,
@@ -107,7 +201,11 @@ impl Prediction {
                 image: ReferenceImage::new(&self.release, &image),
             })
         });
-        Ok(found.collect())
+        let mut found: Vec<SupportingReference> = found.collect();
+        if order == ReferenceOrder::Distance {
+            found.sort_by(|a, b| a.distance_kilometres.total_cmp(&b.distance_kilometres));
+        }
+        Ok(found)
     }
 
     /// Where the photo was really taken, when someone said so.
@@ -123,18 +221,101 @@ impl Prediction {
     }
 
     /// Place and credible region as a GeoJSON FeatureCollection, for any map.
-    async fn geojson(&self) -> GeoJson {
+    async fn geojson(&self, ctx: &Context<'_>) -> GeoJson {
+        let caller = caller(ctx);
+        let at = caller.place(self.at);
         let mut features = vec![json!({
             "type": "Feature",
             "geometry": {
                 "type": "Point",
-                "coordinates": [self.at.longitude(), self.at.latitude()],
+                "coordinates": [at.longitude(), at.latitude()],
             },
             "properties": { "kind": "place", "prediction": self.id, "confidence": self.confidence },
         })];
-        features.extend(self.region.features());
+        features.extend(region_features(caller, &self.region.cells));
         Json(json!({ "type": "FeatureCollection", "features": features }))
     }
+}
+
+impl Prediction {
+    fn details(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Arc<Details>>> {
+        Ok(service(ctx)?.details(self.key))
+    }
+}
+
+/// The order of the reference images of an answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Enum)]
+pub enum ReferenceOrder {
+    /// Most alike first.
+    #[default]
+    Likeness,
+    /// Nearest to the predicted place first.
+    Distance,
+}
+
+/// A credible region as it was recorded.
+#[derive(Debug, Clone)]
+struct RecordedRegion {
+    mass: f64,
+    area_km2: f64,
+    cells: Vec<GeocellId>,
+}
+
+/// A geocell of a level with its probability for one photo.
+#[derive(Clone, SimpleObject)]
+pub struct GeocellScore {
+    /// 1 for the most probable.
+    rank: usize,
+    /// Posterior probability over the level's geocells given the path down to it, 0 to 1.
+    probability: f64,
+    /// S2 token.
+    token: Token,
+    /// Mean place of its training photos.
+    location: Location,
+    /// The geocell.
+    geocell: Geocell,
+}
+
+pub(crate) fn expired() -> RequestError {
+    RequestError::new(
+        Code::Expired,
+        "the details of this answer are no longer kept; send the photo again",
+    )
+}
+
+/// A prediction from the record that the caller may see; none where there is none.
+pub(super) async fn find(ctx: &Context<'_>, id: Uuid) -> async_graphql::Result<Option<Prediction>> {
+    let record = match service(ctx)?.catalog().prediction(id).await {
+        Ok(record) => record,
+        Err(error) if error.is_not_found() => return Ok(None),
+        Err(error) => return Err(RequestError::from(error).into()),
+    };
+    require_own(caller(ctx), record.client.as_deref())?;
+    Ok(Some(record.into()))
+}
+
+/// A caller may see what it asked; what others asked needs a wider scope.
+pub(crate) fn require_own(caller: &Caller, client: Option<&str>) -> Result<(), RequestError> {
+    let own = caller.name().zip(client).is_some_and(|(name, client)| {
+        client
+            .strip_prefix(name)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    });
+    match own {
+        true => Ok(()),
+        false => caller.require(Scope::Analyst),
+    }
+}
+
+fn region_features(caller: &Caller, cells: &[GeocellId]) -> Vec<serde_json::Value> {
+    let feature = |cell: &GeocellId| {
+        json!({
+            "type": "Feature",
+            "geometry": outline(caller, *cell),
+            "properties": { "kind": "credible-region", "token": caller.cell(*cell).token() },
+        })
+    };
+    cells.iter().map(feature).collect()
 }
 
 /// A probability by distance.
@@ -155,7 +336,7 @@ pub struct Candidate {
     /// 1 for the answer.
     pub rank: usize,
     /// S2 token of the finest geocell.
-    pub token: String,
+    pub token: Token,
     /// Posterior probability, 0 to 1.
     pub probability: f64,
     /// Mean place of the cell's training photos.
@@ -166,10 +347,17 @@ pub struct Candidate {
     release: ReleaseId,
     #[graphql(skip)]
     cell: GeocellId,
+    #[graphql(skip)]
+    at: LatLng,
 }
 
 #[ComplexObject]
 impl Candidate {
+    /// What people call its location; null at sea.
+    async fn place(&self) -> Option<Place> {
+        Place::of(self.at)
+    }
+
     /// The geocell, with its relatives and outline.
     async fn geocell(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Geocell>> {
         let index = service(ctx)?.geocells(&self.release).await?;
@@ -186,7 +374,7 @@ pub struct LevelMatch {
     /// 0 is the coarsest.
     pub level: usize,
     /// S2 token.
-    pub token: String,
+    pub token: Token,
     /// Cosine of visual and geographic embedding, -1 to 1.
     pub cosine: f64,
     /// Softmax of cosine / temperature over all geocells of the level, 0 to 1.
@@ -195,19 +383,36 @@ pub struct LevelMatch {
 
 /// The best geocell of one level, by the path down to it.
 #[derive(Debug, Clone, PartialEq, SimpleObject)]
+#[graphql(complex)]
 pub struct LevelAnswer {
     /// 0 is the coarsest.
     pub level: usize,
     /// S2 token.
-    pub token: String,
+    pub token: Token,
     /// Mean place of its training photos.
     pub location: Location,
-    /// Training photos in it.
-    pub photos: u64,
+    /// Training photos in it. Null for a prediction read from the record.
+    pub photos: Option<u64>,
     /// Posterior probability over the level's geocells given the path down to it, 0 to 1.
     pub probability: f64,
-    /// Upper bound of the probability outside the level's candidates that were scored, 0 to 1.
-    pub outside_mass: f64,
+    /// Upper bound of the probability outside the level's candidates that were scored, 0 to 1. Null for a prediction read from
+    /// the record.
+    pub outside_mass: Option<f64>,
+    #[graphql(skip)]
+    release: ReleaseId,
+    #[graphql(skip)]
+    cell: GeocellId,
+}
+
+#[ComplexObject]
+impl LevelAnswer {
+    /// The geocell, with its relatives and outline.
+    async fn geocell(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Geocell>> {
+        let index = service(ctx)?.geocells(&self.release).await?;
+        Ok(index
+            .find(self.cell, Some(self.level))
+            .map(|record| Geocell::new(&self.release, &index, record)))
+    }
 }
 
 /// The smallest set of finest geocells that holds a wanted probability.
@@ -216,10 +421,12 @@ pub struct LevelAnswer {
 pub struct CredibleRegion {
     /// The probability that its cells hold, 0 to 1.
     pub mass: f64,
+    /// The probability that was asked for; null for the recorded region.
+    pub wanted: Option<f64>,
     /// Their area together, in square kilometres.
     pub area_km2: f64,
     /// Their S2 tokens, most probable first.
-    pub tokens: Vec<String>,
+    pub tokens: Vec<Token>,
     #[graphql(skip)]
     cells: Vec<GeocellId>,
 }
@@ -227,30 +434,21 @@ pub struct CredibleRegion {
 #[ComplexObject]
 impl CredibleRegion {
     /// Its cells as a GeoJSON FeatureCollection of polygons, cut at the 180th meridian.
-    async fn geojson(&self) -> GeoJson {
-        Json(json!({ "type": "FeatureCollection", "features": self.features() }))
+    async fn geojson(&self, ctx: &Context<'_>) -> GeoJson {
+        let features = region_features(caller(ctx), &self.cells);
+        Json(json!({ "type": "FeatureCollection", "features": features }))
     }
 }
 
 impl CredibleRegion {
-    fn new(mass: f64, area_km2: f64, cells: Vec<GeocellId>) -> Self {
+    fn new(wanted: Option<f64>, mass: f64, area_km2: f64, cells: Vec<GeocellId>) -> Self {
         Self {
             mass,
+            wanted,
             area_km2,
-            tokens: cells.iter().map(|cell| cell.token()).collect(),
+            tokens: cells.iter().map(|cell| Token(*cell)).collect(),
             cells,
         }
-    }
-
-    fn features(&self) -> Vec<serde_json::Value> {
-        let feature = |cell: &GeocellId| {
-            json!({
-                "type": "Feature",
-                "geometry": outline(*cell),
-                "properties": { "kind": "credible-region", "token": cell.token() },
-            })
-        };
-        self.cells.iter().map(feature).collect()
     }
 }
 
@@ -263,17 +461,6 @@ pub struct SupportingReference {
     pub distance_kilometres: f64,
     /// The reference image.
     pub image: ReferenceImage,
-}
-
-/// The share of a photo's pixels that carry one ADE20K class.
-#[derive(Debug, Clone, PartialEq, SimpleObject)]
-pub struct ClassShare {
-    /// ADE20K class id, 0 to 149.
-    pub class: u8,
-    /// Its name.
-    pub name: String,
-    /// Fraction of the pixels, 0 to 1.
-    pub share: f64,
 }
 
 /// Time of one stage. Stages that serve several photos at once are divided among them.
@@ -304,12 +491,13 @@ impl From<storage::Prediction> for Prediction {
     fn from(record: storage::Prediction) -> Self {
         let candidate = |(index, candidate): (usize, &storage::Candidate)| Candidate {
             rank: index + 1,
-            token: candidate.token.token(),
+            token: Token(candidate.token),
             probability: candidate.probability,
             location: candidate.location.into(),
             path: None,
             release: record.release.clone(),
             cell: candidate.token,
+            at: candidate.location,
         };
         let within = THRESHOLDS
             .iter()
@@ -319,6 +507,17 @@ impl From<storage::Prediction> for Prediction {
                 name: threshold.name.to_owned(),
                 probability,
             });
+        let level = |level: &storage::LevelCell| LevelAnswer {
+            level: level.level,
+            token: Token(level.token),
+            location: level.location.into(),
+            photos: None,
+            probability: level.probability,
+            outside_mass: None,
+            release: record.release.clone(),
+            cell: level.token,
+        };
+        let levels: Vec<LevelAnswer> = record.levels.iter().map(level).collect();
         let region = record.credible_region;
         Self {
             id: ID(record.id.to_string()),
@@ -332,12 +531,16 @@ impl From<storage::Prediction> for Prediction {
             entropy: record.entropy,
             outside_mass: None,
             cannot_tell: record.cannot_tell,
-            levels: None,
+            levels: Some(levels).filter(|levels| !levels.is_empty()),
             scene: None,
             timings: stages(&record.timings),
             client: record.client,
             all_candidates: record.candidates.iter().enumerate().map(candidate).collect(),
-            region: CredibleRegion::new(region.probability, region.area_km2, region.geocells),
+            region: RecordedRegion {
+                mass: region.probability,
+                area_km2: region.area_km2,
+                cells: region.geocells,
+            },
             supporting: record.references.into(),
             key: record.id,
             at: record.location,
@@ -354,7 +557,7 @@ impl Prediction {
         let path = |candidate: retrieval::Candidate| {
             let level = |one: retrieval::LevelMatch| LevelMatch {
                 level: one.level,
-                token: one.token.token(),
+                token: Token(one.token),
                 cosine: one.cosine,
                 probability: one.probability,
             };
@@ -373,19 +576,16 @@ impl Prediction {
             .collect();
         let level = |one: retrieval::LevelAnswer| LevelAnswer {
             level: one.level,
-            token: one.token.token(),
+            token: Token(one.token),
             location: one.location.into(),
-            photos: one.photos,
+            photos: Some(one.photos),
             probability: one.probability,
-            outside_mass: one.outside_mass,
+            outside_mass: Some(one.outside_mass),
+            release: prediction.release.clone(),
+            cell: one.token,
         };
         prediction.levels = Some(answer.levels.into_iter().map(level).collect());
-        let share = |one: retrieval::ClassShare| ClassShare {
-            class: one.class,
-            name: one.name,
-            share: one.share,
-        };
-        prediction.scene = Some(answer.segmentation.into_iter().map(share).collect());
+        prediction.scene = Some(answer.segmentation.into_iter().map(ClassShare::from).collect());
         prediction.outside_mass = Some(answer.outside_mass);
         prediction
     }
@@ -393,20 +593,10 @@ impl Prediction {
 
 /// Stages in the order in which they happen.
 fn stages(timings: &std::collections::BTreeMap<String, f64>) -> Vec<StageTiming> {
-    const ORDER: [&str; 8] = [
-        "queue",
-        "decode",
-        "preprocess",
-        "segment",
-        "encode",
-        "search",
-        "references",
-        "total",
-    ];
-    let known = ORDER.iter().filter_map(|stage| timings.get_key_value(*stage));
+    let known = STAGES.iter().filter_map(|stage| timings.get_key_value(*stage));
     let other = timings
         .iter()
-        .filter(|(stage, _)| !ORDER.contains(&stage.as_str()));
+        .filter(|(stage, _)| !STAGES.contains(&stage.as_str()));
     known
         .chain(other)
         .map(|(stage, milliseconds)| StageTiming {

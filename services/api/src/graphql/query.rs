@@ -1,33 +1,59 @@
-//! What can be asked.
+//! What can be asked of the catalog: releases, geocells, reference images, predictions.
 
-use async_graphql::{Context, ID, Object};
+use async_graphql::{Context, ID, Object, SimpleObject, Upload};
+use chrono::{DateTime, Utc};
 use geocells::{Kilometres, LatLng};
+use retrieval::references::similar;
+use storage::{CollectionName, PointId, Scope};
 use uuid::Uuid;
 
 use super::cursor::{DEFAULT_PAGE, Page, decode, encode, page, page_complexity, page_size};
-use super::geocell::{Geocell, geocell_id};
-use super::loaders;
-use super::prediction::Prediction;
+use super::geocell::{Geocell, GeocellPage, after_cell, geocell_id, geocell_page};
+use super::loaders::{self, ReferenceKey};
+use super::mutation::file_name;
+use super::node::reference_id;
+use super::options::{MOST_REFERENCES, ReferenceFilter};
+use super::prediction::{self, Prediction};
 use super::reference::{Near, ReferenceImage};
 use super::release::{Release, release_id};
-use super::service;
+use super::scalars::{BoxInput, Point};
+use super::{caller, service};
+use crate::area::bounds_of;
 use crate::gallery;
+use crate::gallery_index::Chosen;
+use crate::localize::Photo;
+use crate::queue::{Priority, Wanted};
 use crate::request_error::{Code, RequestError};
 use crate::service::Service;
 
-const GEOCELL: &str = "geocell";
 const REFERENCE: &str = "reference";
 const REFERENCE_OFFSET: &str = "reference-offset";
 const PREDICTION: &str = "prediction";
+/// Most tokens of one request.
+const MOST_TOKENS: usize = 500;
 
-/// Everything that can be read.
-pub struct Query;
+/// What the catalog has.
+#[derive(Default)]
+pub struct CatalogQuery;
 
-/// Everything that can be read.
+/// A reference image that is like a photo.
+#[derive(SimpleObject)]
+pub struct SimilarReferenceImage {
+    /// Cosine of the two visual embeddings, -1 to 1.
+    likeness: f64,
+    /// The reference image.
+    image: ReferenceImage,
+}
+
+/// What the catalog has.
 #[Object]
-impl Query {
+impl CatalogQuery {
     /// One release; null when there is none with this id.
-    async fn release(&self, ctx: &Context<'_>, id: ID) -> async_graphql::Result<Option<Release>> {
+    async fn release(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Its id.")] id: ID,
+    ) -> async_graphql::Result<Option<Release>> {
         Ok(loaders::releases(ctx)?
             .load_one(release_id(&id)?)
             .await?
@@ -73,47 +99,93 @@ impl Query {
             .map(|record| Geocell::new(&release, &index, record)))
     }
 
-    /// The geocells of a level, in the order of the partition.
+    /// Geocells in order of level and position in the partition: those of a level, those with one of some tokens, those that reach into a
+    /// box, those that contain a place. What is given must all hold; give at least one.
     #[graphql(complexity = "page_complexity(first, child_complexity)")]
+    #[allow(clippy::too_many_arguments, reason = "each one is an argument of the field")]
     async fn geocells(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Level of the hierarchy, 0 the coarsest.")] level: usize,
+        #[graphql(desc = "Level of the hierarchy, 0 the coarsest; all levels when left out.")] level: Option<
+            usize,
+        >,
+        #[graphql(desc = "S2 tokens, at most 500.")] tokens: Option<Vec<String>>,
+        #[graphql(desc = "Only cells that reach into this box.", name = "box")] view: Option<BoxInput>,
+        #[graphql(desc = "Only cells that contain this place.")] containing: Option<Point>,
         #[graphql(desc = "Items of the page, 1 to 500.", default_with = "DEFAULT_PAGE")] first: i32,
         #[graphql(desc = "Cursor of the last item of the page before.")] after: Option<String>,
         #[graphql(desc = "Release; the active one when left out.")] release: Option<ID>,
-    ) -> async_graphql::Result<Page<Geocell>> {
+    ) -> async_graphql::Result<GeocellPage> {
         let first = page_size(first)?;
-        let after: Option<usize> = decode(GEOCELL, after)?;
+        let after = after_cell(after)?;
+        if level.is_none() && tokens.is_none() && view.is_none() && containing.is_none() {
+            return Err(RequestError::invalid("give level, tokens, box or containing").into());
+        }
+        let tokens = match tokens {
+            Some(tokens) if tokens.len() > MOST_TOKENS => {
+                let message = format!(
+                    "{} tokens are more than the {MOST_TOKENS} of one request",
+                    tokens.len()
+                );
+                return Err(RequestError::new(Code::TooLarge, message).into());
+            }
+            Some(tokens) => Some(
+                tokens
+                    .iter()
+                    .map(|token| geocell_id(token))
+                    .collect::<Result<Vec<_>, _>>()?,
+            ),
+            None => None,
+        };
+        let view = view.map(BoxInput::check).transpose()?;
+        let containing = containing
+            .map(|point| place(point.latitude, point.longitude))
+            .transpose()?;
         let service = service(ctx)?;
         let release = release_or_active(service, release).await?;
         let index = service.geocells(&release).await?;
-        if level >= index.levels() {
-            let message = format!(
-                "level is {level}, but release {release} has levels 0 to {}",
-                index.levels() - 1
-            );
-            return Err(RequestError::invalid(message).into());
+        let levels = match level {
+            Some(level) if level >= index.levels() => {
+                let message = format!(
+                    "level is {level}, but release {release} has levels 0 to {}",
+                    index.levels().saturating_sub(1)
+                );
+                return Err(RequestError::invalid(message).into());
+            }
+            Some(level) => level..level + 1,
+            None => 0..index.levels(),
+        };
+        let wanted = |cell: &storage::GeocellRecord| {
+            tokens.as_ref().is_none_or(|tokens| tokens.contains(&cell.token))
+                && containing.is_none_or(|place| cell.token.contains_point(place))
+                && view.is_none_or(|view| bounds_of(cell.token).meets(&view))
+        };
+        let mut total = 0;
+        let mut cells = Vec::new();
+        for cell in levels
+            .flat_map(|level| index.level(level))
+            .filter(|cell| wanted(cell))
+        {
+            total += 1;
+            let beyond = after.is_none_or(|after| (cell.level, cell.index) > after);
+            if beyond && cells.len() <= first {
+                cells.push(Geocell::new(&release, &index, cell.clone()));
+            }
         }
-        let cells = index.level(level);
-        let start = after.map_or(0, |after| cells.partition_point(|cell| cell.index <= after));
-        let page_of = cells[start..].iter().take(first + 1);
-        let items = page_of
-            .map(|record| Geocell::new(&release, &index, record.clone()))
-            .collect();
-        Ok(page(items, first, start > 0, |_, cell: &Geocell| {
-            encode(GEOCELL, cell.position())
-        }))
+        Ok(geocell_page(cells, first, after.is_some(), total))
     }
 
-    /// Reference images: all of a release, those of a geocell, or those near a place (nearest first).
+    /// Reference images: all of a release in order of id; or those of a geocell, in a box, by time, or near a place (nearest first).
     #[graphql(complexity = "page_complexity(first, child_complexity)")]
     #[allow(clippy::too_many_arguments, reason = "each one is an argument of the field")]
     async fn reference_images(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "S2 token of a geocell of any level.")] cell: Option<String>,
-        #[graphql(desc = "A place and a distance; not together with cell.")] near: Option<Near>,
+        #[graphql(desc = "A place and a distance; not together with cell or box.")] near: Option<Near>,
+        #[graphql(desc = "A box; not together with cell or near.", name = "box")] view: Option<BoxInput>,
+        #[graphql(desc = "Only those taken at this time or later.")] captured_since: Option<DateTime<Utc>>,
+        #[graphql(desc = "Only those taken at this time or before.")] captured_until: Option<DateTime<Utc>>,
         #[graphql(desc = "Items of the page, 1 to 500.", default_with = "DEFAULT_PAGE")] first: i32,
         #[graphql(desc = "Cursor of the last item of the page before.")] after: Option<String>,
         #[graphql(desc = "Release; the active one when left out.")] release: Option<ID>,
@@ -121,8 +193,13 @@ impl Query {
         let first = page_size(first)?;
         let service = service(ctx)?;
         let release = release_or_active(service, release).await?;
-        let condition = match (cell, near) {
-            (None, None) => {
+        let chosen = Chosen {
+            since: captured_since,
+            until: captured_until,
+            cell: None,
+        };
+        let condition = match (cell, near, view) {
+            (None, None, None) if chosen == Chosen::default() => {
                 let after: Option<Uuid> = decode(REFERENCE, after)?;
                 let images = service
                     .catalog()
@@ -133,31 +210,28 @@ impl Query {
                     .iter()
                     .map(|image| ReferenceImage::new(&release, image))
                     .collect();
-                let cursor = |_, image: &ReferenceImage| encode(REFERENCE, image.id.as_str());
+                let cursor = |_, image: &ReferenceImage| encode(REFERENCE, image.key());
                 return Ok(page(items, first, after.is_some(), cursor));
             }
-            (Some(token), None) => {
+            (None, None, None) => gallery::Place::Anywhere,
+            (Some(token), None, None) => {
                 let token = geocell_id(&token)?;
                 let index = service.geocells(&release).await?;
                 let cell = index.find(token, None);
                 let cell =
                     cell.ok_or_else(|| RequestError::not_found(format!("geocell {}", token.token())))?;
-                gallery::Place::Geocell {
-                    token: cell.token,
-                    level: cell.level,
-                }
+                gallery::Place::Geocell(cell.token)
             }
-            (None, Some(near)) => gallery::Place::Near {
+            (None, Some(near), None) => gallery::Place::Near {
                 center: place(near.latitude, near.longitude)?,
                 radius: Kilometres::new(near.kilometres)
                     .map_err(|error| RequestError::invalid(error.to_string()))?,
             },
-            (Some(_), Some(_)) => {
-                return Err(RequestError::invalid("give cell or near, not both").into());
-            }
+            (None, None, Some(view)) => gallery::Place::Box(view.check()?),
+            _ => return Err(RequestError::invalid("give one of cell, near and box, not two").into()),
         };
         let offset: usize = decode(REFERENCE_OFFSET, after)?.map_or(0, |last: usize| last.saturating_add(1));
-        let images = gallery::find(service, &release, &condition, offset, first + 1).await?;
+        let images = gallery::find(service, &release, &condition, &chosen, offset, first + 1).await?;
         let items = images
             .iter()
             .map(|image| ReferenceImage::new(&release, image))
@@ -167,18 +241,111 @@ impl Query {
         }))
     }
 
-    /// A prediction from the record; null when there is none with this id.
-    async fn prediction(&self, ctx: &Context<'_>, id: ID) -> async_graphql::Result<Option<Prediction>> {
-        let id = prediction_id(&id)?;
-        match service(ctx)?.catalog().prediction(id).await {
-            Ok(record) => Ok(Some(record.into())),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(RequestError::from(error).into()),
-        }
+    /// A reference image by its id; null when the release has none.
+    async fn reference_image(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Its id, or its UUID alone.")] id: ID,
+        #[graphql(desc = "Release of a UUID alone; the active one when left out.")] release: Option<ID>,
+    ) -> async_graphql::Result<Option<ReferenceImage>> {
+        let (release, id) = reference_of(service(ctx)?, &id, release).await?;
+        let key = ReferenceKey {
+            release: release.clone(),
+            id,
+        };
+        let image = loaders::references(ctx)?.load_one(key).await?;
+        Ok(image.map(|image| ReferenceImage::new(&release, &image)))
     }
 
-    /// Predictions from the record, newest first.
+    /// The reference images that are most like a photo, or like another reference image; most alike first. A photo is compared with the
+    /// active release, and nothing about it is recorded.
+    #[graphql(complexity = "50 + page_complexity(first, child_complexity)")]
+    async fn similar_reference_images(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "A photo; not together with image.")] photo: Option<Upload>,
+        #[graphql(desc = "Id of a reference image; not together with photo.")] image: Option<ID>,
+        #[graphql(desc = "Which reference images may be told.")] filter: Option<ReferenceFilter>,
+        #[graphql(desc = "Images told, 1 to 100.", default = 20)] first: i32,
+        #[graphql(desc = "Release of an image whose id is a UUID alone; the active one when left out.")]
+        release: Option<ID>,
+    ) -> async_graphql::Result<Vec<SimilarReferenceImage>> {
+        let first = match usize::try_from(first) {
+            Ok(count) if (1..=MOST_REFERENCES).contains(&first) => count,
+            _ => {
+                let message = format!("first is {first}, but must lie between 1 and {MOST_REFERENCES}");
+                return Err(RequestError::invalid(message).into());
+            }
+        };
+        let scope = filter.unwrap_or_default().check()?;
+        let service = service(ctx)?;
+        let (release, embedding, own) = match (photo, image) {
+            (Some(photo), None) => {
+                let mut wanted = Wanted::usual();
+                wanted.options.references = 0;
+                let photo = Photo {
+                    name: file_name(ctx, &photo)?,
+                    bytes: photo.value(ctx)?.content,
+                    client: None,
+                    wanted,
+                    priority: Priority::Interactive,
+                };
+                let reply = service.embed(photo).await?;
+                let release = reply.localizer.release().id.clone();
+                (release, reply.detailed.photo.embedding, None)
+            }
+            (None, Some(image)) => {
+                let (release, id) = reference_of(service, &image, release).await?;
+                let collection = CollectionName::references(&release);
+                let point = service.store().get(&collection, &[PointId::Uuid(id)], true).await;
+                let point = point.map_err(RequestError::from)?.pop();
+                let embedding =
+                    point.and_then(|mut point| point.vectors.remove(retrieval::references::VISUAL));
+                let embedding =
+                    embedding.ok_or_else(|| RequestError::not_found(format!("reference image {id}")))?;
+                (release, embedding, Some(id))
+            }
+            _ => return Err(RequestError::invalid("give photo or image, and not both").into()),
+        };
+        let collection = CollectionName::references(&release);
+        let store = service.store().as_ref();
+        let hits = similar(store, &collection, &embedding, None, &scope, first + 1).await;
+        let ids: Vec<(Uuid, f64)> = hits
+            .map_err(RequestError::from)?
+            .into_iter()
+            .filter_map(|hit| match hit.id {
+                PointId::Uuid(id) if Some(id) != own => Some((id, f64::from(hit.score))),
+                _ => None,
+            })
+            .take(first)
+            .collect();
+        let key = |id: Uuid| ReferenceKey {
+            release: release.clone(),
+            id,
+        };
+        let keys = ids.iter().map(|(id, _)| key(*id));
+        let images = loaders::references(ctx)?.load_many(keys).await?;
+        let told = ids.into_iter().filter_map(|(id, likeness)| {
+            Some(SimilarReferenceImage {
+                likeness,
+                image: ReferenceImage::new(&release, images.get(&key(id))?),
+            })
+        });
+        Ok(told.collect())
+    }
+
+    /// A prediction from the record; null when there is none with this id. Those of other callers need the scope ANALYST.
+    async fn prediction(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Its id.")] id: ID,
+    ) -> async_graphql::Result<Option<Prediction>> {
+        prediction::find(ctx, prediction_id(&id)?).await
+    }
+
+    /// Predictions from the record, newest first. Needs the scope ANALYST.
     #[graphql(complexity = "page_complexity(first, child_complexity)")]
+    #[allow(clippy::too_many_arguments, reason = "each one is an argument of the field")]
     async fn predictions(
         &self,
         ctx: &Context<'_>,
@@ -190,13 +357,24 @@ impl Query {
         >,
         #[graphql(desc = "Only those with (true) or without (false) ground truth.")]
         with_ground_truth: Option<bool>,
+        #[graphql(desc = "Only those answered at this time or later.")] since: Option<DateTime<Utc>>,
+        #[graphql(desc = "Only those answered at this time or before.")] until: Option<DateTime<Utc>>,
+        #[graphql(desc = "Only those of this client.")] client: Option<String>,
+        #[graphql(desc = "Only those of the photo with this SHA-256, in hexadecimal.")] photo_sha256: Option<
+            String,
+        >,
     ) -> async_graphql::Result<Page<Prediction>> {
         let first = page_size(first)?;
         let after: Option<Uuid> = decode(PREDICTION, after)?;
+        caller(ctx).require(Scope::Analyst)?;
         let filter = storage::PredictionFilter {
             release: release.map(|id| release_id(&id)).transpose()?,
             cannot_tell,
             with_ground_truth,
+            since,
+            until,
+            client,
+            photo_sha256,
             ..storage::PredictionFilter::default()
         };
         let records = service(ctx)?
@@ -211,13 +389,28 @@ impl Query {
 }
 
 /// The release that was named and exists, or the active one.
-async fn release_or_active(service: &Service, id: Option<ID>) -> Result<storage::ReleaseId, RequestError> {
+pub(super) async fn release_or_active(
+    service: &Service,
+    id: Option<ID>,
+) -> Result<storage::ReleaseId, RequestError> {
     if let Some(id) = id {
         return Ok(service.catalog().release(&release_id(&id)?).await?.id);
     }
     match service.catalog().active_release().await? {
         Some(release) => Ok(release.id),
         None => Err(RequestError::from(retrieval::Error::NoActiveRelease)),
+    }
+}
+
+/// The release and UUID of a reference image that a client names.
+async fn reference_of(
+    service: &Service,
+    id: &str,
+    release: Option<ID>,
+) -> Result<(storage::ReleaseId, Uuid), RequestError> {
+    match reference_id(id)? {
+        (Some(release), id) => Ok((release, id)),
+        (None, id) => Ok((release_or_active(service, release).await?, id)),
     }
 }
 

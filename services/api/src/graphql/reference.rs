@@ -2,18 +2,21 @@
 
 use async_graphql::{ComplexObject, Context, ID, SimpleObject};
 use chrono::{DateTime, Utc};
-use geocells::GeocellId;
+use geocells::{GeocellId, LatLng};
 use storage::ReleaseId;
+use uuid::Uuid;
 
 use super::geocell::Geocell;
-use super::scalars::Location;
+use super::node::GlobalId;
+use super::scalars::{Location, Place};
 use super::service;
 
 /// A photo with a known place.
 #[derive(Debug, Clone, SimpleObject)]
 #[graphql(complex)]
 pub struct ReferenceImage {
-    /// Its id.
+    /// Its id, with the release it belongs to.
+    #[graphql(owned)]
     pub id: ID,
     /// The release it belongs to.
     pub release_id: ID,
@@ -21,16 +24,27 @@ pub struct ReferenceImage {
     pub location: Location,
     /// When it was taken, where known.
     pub captured_at: Option<DateTime<Utc>>,
-    /// Path on this service of a JPEG of at most 512 pixels a side.
+    /// Who gave it, where known.
+    pub uploader: Option<String>,
+    /// Path on this service of a JPEG of at most 512 pixels a side; fewer with ?size=64 to 512.
     pub thumbnail_url: String,
+    #[graphql(skip)]
+    at: LatLng,
     #[graphql(skip)]
     release: ReleaseId,
     #[graphql(skip)]
     finest: Option<GeocellId>,
+    #[graphql(skip)]
+    key: Uuid,
 }
 
 #[ComplexObject]
 impl ReferenceImage {
+    /// What people call the place; null at sea.
+    async fn place(&self) -> Option<Place> {
+        Place::of(self.at)
+    }
+
     /// The finest geocell that contains it; null outside the partition.
     async fn geocell(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Geocell>> {
         let Some(token) = self.finest else { return Ok(None) };
@@ -45,14 +59,21 @@ impl ReferenceImage {
 impl ReferenceImage {
     pub(super) fn new(release: &ReleaseId, image: &storage::ReferenceImage) -> Self {
         Self {
-            id: ID(image.id.to_string()),
+            id: GlobalId::reference(release, image.id),
             release_id: ID(release.to_string()),
             location: image.location.into(),
             captured_at: image.captured_at,
+            uploader: image.uploader.clone(),
+            at: image.location,
             thumbnail_url: format!("/references/{release}/{}/image", image.id),
             release: release.clone(),
             finest: image.geocell,
+            key: image.id,
         }
+    }
+
+    pub(super) fn key(&self) -> Uuid {
+        self.key
     }
 }
 

@@ -1,10 +1,14 @@
 //! `Release`: a checkpoint indexed and ready to be served.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use async_graphql::{ComplexObject, Context, Enum, ID, Object, SimpleObject};
 use chrono::{DateTime, Utc};
+use retrieval::Checkpoints;
 use storage::ReleaseStatus as Stored;
 
-use super::service;
+use super::{loaders, service};
 use crate::request_error::RequestError;
 
 /// Where a release stands in its life.
@@ -42,6 +46,7 @@ impl From<Stored> for ReleaseStatus {
 #[graphql(complex)]
 pub struct Release {
     /// Its id.
+    #[graphql(owned)]
     pub id: ID,
     /// Where it stands.
     pub status: ReleaseStatus,
@@ -65,6 +70,8 @@ pub struct Release {
     pub activated_at: Option<DateTime<Utc>>,
     #[graphql(skip)]
     record: storage::ReleaseId,
+    #[graphql(skip)]
+    stored: Box<storage::Release>,
 }
 
 #[ComplexObject]
@@ -79,6 +86,91 @@ impl Release {
         };
         Ok((0..index.levels()).map(level).collect())
     }
+
+    /// What training measured, by the checkpoint's provenance. Empty where the checkpoint cannot be read any more.
+    #[graphql(complexity = "10 * child_complexity")]
+    async fn metrics(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<Metric>> {
+        let checkpoints = &service(ctx)?.open_options().checkpoints;
+        let known = ctx.data::<CheckpointMetrics>()?;
+        Ok(known.of(checkpoints, &self.stored).await)
+    }
+
+    /// Accuracy of the recorded answers whose true places are known, at the five thresholds; empty without any.
+    #[graphql(complexity = "10 * child_complexity")]
+    async fn accuracy(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<ReleaseAccuracy>> {
+        let found = loaders::accuracy(ctx)?.load_one(self.record.clone()).await?;
+        Ok(found.unwrap_or_default())
+    }
+
+    /// The segmenter that its maps come from; null where it is not recorded.
+    async fn segmenter(&self) -> Option<String> {
+        let recorded = self.stored.store.get(retrieval::SEGMENTER)?;
+        recorded.as_str().map(str::to_owned)
+    }
+
+    /// Whether activateRelease would take it: built, and not deleted.
+    async fn activatable(&self) -> bool {
+        matches!(self.status, ReleaseStatus::Ready | ReleaseStatus::Retired)
+    }
+}
+
+/// One measurement of the training.
+#[derive(Debug, Clone, PartialEq, SimpleObject)]
+pub struct Metric {
+    /// Its name.
+    name: String,
+    /// Its value.
+    value: f64,
+}
+
+/// The accuracy of a release's recorded answers at one threshold.
+#[derive(Debug, Clone, PartialEq, SimpleObject)]
+pub struct ReleaseAccuracy {
+    /// The field's name for the threshold: street, city, region, country, continent.
+    pub(super) threshold: String,
+    /// The threshold, in kilometres.
+    pub(super) kilometres: f64,
+    /// Answers whose true place is known.
+    pub(super) answers: i64,
+    /// Share of them within the threshold, 0 to 1.
+    pub(super) accuracy: f64,
+    /// Lower end of its 95 % interval.
+    pub(super) low: f64,
+    /// Upper end of its 95 % interval.
+    pub(super) high: f64,
+    /// Mean probability that was claimed for the threshold.
+    pub(super) claimed: Option<f64>,
+}
+
+/// What checkpoints' provenances say, by content id: it never changes, and reading it checks the whole checkpoint.
+#[derive(Default)]
+pub(super) struct CheckpointMetrics(Mutex<HashMap<String, Vec<Metric>>>);
+
+impl CheckpointMetrics {
+    async fn of(&self, checkpoints: &Checkpoints, release: &storage::Release) -> Vec<Metric> {
+        if let Some(known) = self.known().get(&release.checkpoint_id) {
+            return known.clone();
+        }
+        let checkpoint = match checkpoints.of_release(release).await {
+            Ok(checkpoint) => checkpoint,
+            Err(error) => {
+                tracing::warn!(%error, release = %release.id, "the checkpoint's measurements cannot be read");
+                return Vec::new();
+            }
+        };
+        let metric = |(name, value): (&String, &f64)| Metric {
+            name: name.clone(),
+            value: *value,
+        };
+        let metrics: Vec<Metric> = checkpoint.provenance().metrics.iter().map(metric).collect();
+        self.known()
+            .insert(release.checkpoint_id.clone(), metrics.clone());
+        metrics
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<String, Vec<Metric>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl From<storage::Release> for Release {
@@ -86,16 +178,17 @@ impl From<storage::Release> for Release {
         Self {
             id: ID(release.id.to_string()),
             status: release.status.into(),
-            checkpoint_id: release.checkpoint_id,
-            dataset_digest: release.dataset_digest,
+            checkpoint_id: release.checkpoint_id.clone(),
+            dataset_digest: release.dataset_digest.clone(),
             embedding_dimension: release.embedding_dimension,
             geocells: release.counts.map(|counts| counts.geocells),
             reference_images: release.counts.map(|counts| counts.reference_images),
-            message: release.message,
+            message: release.message.clone(),
             created_at: release.created_at,
             ready_at: release.ready_at,
             activated_at: release.activated_at,
-            record: release.id,
+            record: release.id.clone(),
+            stored: Box::new(release),
         }
     }
 }

@@ -2,32 +2,41 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_graphql::http::{MultipartOptions, receive_batch_body};
-use async_graphql::{BatchRequest, ParseRequestError, Request};
-use axum::body::{Body, Bytes};
+use async_graphql::parser::types::{ExecutableDocument, Selection};
+use async_graphql::{BatchRequest, ParseRequestError, Request, Response as Answer};
+use axum::body::Body;
 use axum::extract;
-use axum::http::header::{CONTENT_TYPE, HOST, ORIGIN};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
+use axum::{Extension, http::Extensions};
 use futures::{FutureExt, TryStreamExt};
-use serde_json::json;
 
 use super::State;
+use super::admission::{Admitted, address, check_origin};
+use super::refusal::{code_of, json_response, refuse, status_of, with_hints};
+use crate::caller::Caller;
+use crate::graphql::PeerAddress;
 use crate::request_error::{Code, RequestError};
 
 /// Most bytes of a request that carries no photos.
 const MAX_JSON_BYTES: usize = 1 << 20;
+/// What callers without a key may ask where one is asked for.
+const FOR_NOBODY: [&str; 3] = ["viewer", "service", "__typename"];
 
 /// Answers one GraphQL request.
 pub(super) async fn answer(
     extract::State(state): extract::State<State>,
-    headers: HeaderMap,
-    body: Body,
+    Extension(admitted): Extension<Admitted>,
+    request: extract::Request,
 ) -> Response {
-    match execute(&state, &headers, body).await {
+    let (parts, body) = request.into_parts();
+    match receive(&state, &parts.headers, &parts.extensions, admitted, body).await {
         Ok(response) => response,
-        Err(error) => refuse(&error),
+        Err(error) => refuse(&state, &error),
     }
 }
 
@@ -41,56 +50,120 @@ pub(super) async fn explain_refusal(
         .get(CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(JSON));
     if response.status() == StatusCode::PAYLOAD_TOO_LARGE && !explained {
-        return refuse(&too_large(&state));
+        return refuse(&state, &too_large(&state));
     }
     response
 }
 
 const JSON: &[u8] = b"application/json";
 
-async fn execute(state: &State, headers: &HeaderMap, body: Body) -> Result<Response, RequestError> {
-    check_origin(headers)?;
-    let request = read(state, headers, body).await?;
+async fn receive(
+    state: &State,
+    headers: &HeaderMap,
+    extensions: &Extensions,
+    admitted: Admitted,
+    body: Body,
+) -> Result<Response, RequestError> {
+    check_origin(state, headers)?;
     let limit = state.service.config().timeout;
+    let request = tokio::time::timeout(limit, read(state, headers, body)).await;
+    let mut request = request.map_err(|_| too_slow(limit))??;
+    let caller = match admitted {
+        Admitted::Caller(caller) => caller,
+        Admitted::Nobody => {
+            // An unreadable query is told so by the execution.
+            if let Ok(document) = request.parsed_query()
+                && !is_for_nobody(document)
+            {
+                let message =
+                    "this service asks for an API key; send the header `Authorization: Bearer gsk_…`";
+                return Err(RequestError::new(Code::Unauthenticated, message));
+            }
+            Caller::keyless(storage::Scope::Reader)
+        }
+    };
+    if let Some(address) = address(extensions) {
+        request = request.data(PeerAddress(address));
+    }
+    let answer = execute(state, request.data(caller)).await?;
+    let (code, retry_after) = refusal_of(&answer);
+    let status = match code {
+        Some(code) => status_of(code),
+        None => StatusCode::OK,
+    };
+    let body = serde_json::to_vec(&answer).map_err(RequestError::internal)?;
+    let response = json_response(status, body);
+    Ok(match code {
+        Some(code) => with_hints(response, code, retry_after),
+        None => response,
+    })
+}
+
+/// Answers a request within the service's time; every error gets a code.
+pub(super) async fn execute(state: &State, mut request: Request) -> Result<Answer, RequestError> {
+    let limit = state.service.config().timeout;
+    if !state.service.live().introspection {
+        request = request.disable_introspection();
+    }
     let execution = AssertUnwindSafe(state.schema.execute(request)).catch_unwind();
-    let mut response = tokio::time::timeout(limit, execution)
+    let mut answer = tokio::time::timeout(limit, execution)
         .await
-        .map_err(|_| {
-            let message = format!(
-                "the request took longer than {} s; send fewer or smaller photos",
-                limit.as_secs_f32()
-            );
-            RequestError::new(Code::Timeout, message)
-        })?
+        .map_err(|_| too_slow(limit))?
         .map_err(|_| RequestError::internal("a resolver panicked"))?;
-    for error in &mut response.errors {
+    for error in &mut answer.errors {
         let extensions = error.extensions.get_or_insert_default();
         if extensions.get("code").is_none() {
             extensions.set("code", Code::InvalidQuery.as_str());
         }
+        if let Some(async_graphql::Value::String(code)) = extensions.get("code") {
+            state.service.metrics().error(code);
+        }
     }
-    let body = serde_json::to_vec(&response).map_err(RequestError::internal)?;
-    Ok(json_response(StatusCode::OK, body))
+    Ok(answer)
 }
 
-/// A page of another site may not use the service through its visitor's browser.
-fn check_origin(headers: &HeaderMap) -> Result<(), RequestError> {
-    let Some(origin) = headers.get(ORIGIN) else {
-        return Ok(());
-    };
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-    let origin_host = origin
-        .to_str()
-        .ok()
-        .and_then(|origin| origin.split_once("://"))
-        .map(|(_, host)| host);
-    if origin_host.is_some() && origin_host == host {
-        return Ok(());
+/// The code of an answer that is a refusal and nothing else, where HTTP has something to say about it: then clients that know
+/// HTTP alone wait and try again.
+fn refusal_of(answer: &Answer) -> (Option<Code>, Option<u64>) {
+    if answer.data != async_graphql::Value::Null {
+        return (None, None);
     }
-    Err(RequestError::new(
-        Code::CrossOrigin,
-        "pages of other sites may not use this service; open it at its own address",
-    ))
+    let extension = |name: &str| answer.errors.first()?.extensions.as_ref()?.get(name);
+    let Some(async_graphql::Value::String(code)) = extension("code") else {
+        return (None, None);
+    };
+    let retry_after = match extension("retryAfterSeconds") {
+        Some(async_graphql::Value::Number(seconds)) => seconds.as_u64(),
+        _ => None,
+    };
+    match code_of(code) {
+        code @ (Code::Overloaded | Code::RateLimited) => (Some(code), retry_after),
+        _ => (None, None),
+    }
+}
+
+fn too_slow(limit: Duration) -> RequestError {
+    let message = format!(
+        "the request took longer than {} s; send fewer or smaller photos",
+        limit.as_secs_f32()
+    );
+    RequestError::new(Code::Timeout, message)
+}
+
+/// Whether a document asks for nothing but what callers without a key may know.
+fn is_for_nobody(document: &ExecutableDocument) -> bool {
+    document.operations.iter().all(|(_, operation)| {
+        operation
+            .node
+            .selection_set
+            .node
+            .items
+            .iter()
+            .all(|item| match &item.node {
+                Selection::Field(field) => FOR_NOBODY.contains(&field.node.name.node.as_str()),
+                _ => false,
+            })
+    })
 }
 
 async fn read(state: &State, headers: &HeaderMap, body: Body) -> Result<Request, RequestError> {
@@ -168,14 +241,14 @@ fn unreadable(error: &dyn std::error::Error) -> RequestError {
 }
 
 /// Whether a body ended at a limit.
-fn is_length_limit(error: &(dyn std::error::Error + 'static)) -> bool {
+pub(super) fn is_length_limit(error: &(dyn std::error::Error + 'static)) -> bool {
     let chain = std::iter::successors(Some(error), |error| error.source());
     chain
         .into_iter()
         .any(|cause| cause.to_string().contains("length limit exceeded"))
 }
 
-fn too_large(state: &State) -> RequestError {
+pub(super) fn too_large(state: &State) -> RequestError {
     let config = state.service.config();
     let message = format!(
         "the request is too large: at most {} photos of at most {} each, {} together, and {} without photos",
@@ -194,28 +267,4 @@ fn size(bytes: usize) -> String {
         return format!("{:.1} MiB", bytes as f64 / MEBIBYTE as f64).replace(".0 ", " ");
     }
     format!("{:.1} KiB", bytes as f64 / KIBIBYTE as f64).replace(".0 ", " ")
-}
-
-/// An error of the whole request, in the form of a GraphQL response.
-fn refuse(error: &RequestError) -> Response {
-    let status = match error.code {
-        Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        Code::CrossOrigin => StatusCode::FORBIDDEN,
-        Code::Timeout => StatusCode::GATEWAY_TIMEOUT,
-        Code::Unavailable | Code::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
-        Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        _ => StatusCode::BAD_REQUEST,
-    };
-    let body = json!({ "data": null, "errors": [{ "message": error.message, "extensions": { "code": error.code.as_str() } }] });
-    json_response(status, body.to_string().into_bytes())
-}
-
-fn json_response(status: StatusCode, body: Vec<u8>) -> Response {
-    (
-        status,
-        [(CONTENT_TYPE, "application/json; charset=utf-8")],
-        Bytes::from(body),
-    )
-        .into_response()
 }

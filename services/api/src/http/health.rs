@@ -3,6 +3,8 @@
 use axum::Json;
 use axum::extract;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::State;
@@ -51,11 +53,18 @@ pub(super) async fn summary(extract::State(state): extract::State<State>) -> Jso
 
 async fn not_ready(state: &State) -> Option<String> {
     let service = &state.service;
-    if let Err(error) = service.store().health().await {
+    if service.is_stopping() {
+        return Some("the service is stopping".to_owned());
+    }
+    let (store, catalog) = tokio::join!(service.store().health(), service.catalog().changes());
+    let metrics = service.metrics();
+    metrics.vector_store_up.set(f64::from(u8::from(store.is_ok())));
+    metrics.catalog_up.set(f64::from(u8::from(catalog.is_ok())));
+    if let Err(error) = store {
         tracing::warn!(%error, "vector store unhealthy");
         return Some("the vector store does not answer; the service's log says why".to_owned());
     }
-    if let Err(error) = service.catalog().changes().await {
+    if let Err(error) = catalog {
         tracing::warn!(%error, "catalog unhealthy");
         return Some("the catalog does not answer; the service's log says why".to_owned());
     }
@@ -67,4 +76,16 @@ async fn not_ready(state: &State) -> Option<String> {
         return Some(reason.to_owned());
     }
     None
+}
+
+/// All series for Prometheus; the stores are asked, so that their gauges tell how they are now.
+pub(super) async fn metrics(extract::State(state): extract::State<State>) -> Response {
+    let reason = not_ready(&state).await;
+    let service = &state.service;
+    service.metrics().release_ready.set(f64::from(u8::from(
+        service.localizer().is_some() && reason.is_none(),
+    )));
+    service.metrics().waiting.set(service.waiting() as f64);
+    let kind = [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    (kind, service.metrics().render(service.uptime())).into_response()
 }

@@ -1,10 +1,11 @@
 //! Pages and their files: the upload page, GraphiQL, the schema.
 
-use axum::extract::Path;
+use axum::extract::{self, Path};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 
+use super::State;
 use super::headers::GRAPHIQL_POLICY;
 
 include!(concat!(env!("OUT_DIR"), "/graphiql_files.rs"));
@@ -39,19 +40,30 @@ pub(super) async fn land() -> Response {
     file(SVG, include_bytes!("../../../web/static/land.svg"))
 }
 
-pub(super) async fn sdl() -> Response {
+pub(super) async fn sdl(extract::State(state): extract::State<State>) -> Response {
+    if !state.service.live().introspection {
+        let text = "the schema is not told by the settings of this service\n";
+        return (StatusCode::NOT_FOUND, [(CONTENT_TYPE, TEXT)], text).into_response();
+    }
     ([(CONTENT_TYPE, TEXT)], crate::graphql::sdl()).into_response()
 }
 
-pub(super) async fn graphiql() -> Response {
-    graphiql_response("index.html")
+pub(super) async fn graphiql(extract::State(state): extract::State<State>) -> Response {
+    graphiql_response(&state, "index.html")
 }
 
-pub(super) async fn graphiql_file(Path(name): Path<String>) -> Response {
-    graphiql_response(&name)
+pub(super) async fn graphiql_file(
+    extract::State(state): extract::State<State>,
+    Path(name): Path<String>,
+) -> Response {
+    graphiql_response(&state, &name)
 }
 
-fn graphiql_response(name: &str) -> Response {
+fn graphiql_response(state: &State, name: &str) -> Response {
+    if !state.service.live().graphiql {
+        let text = "the console is switched off by the settings of this service\n";
+        return (StatusCode::NOT_FOUND, [(CONTENT_TYPE, TEXT)], text).into_response();
+    }
     if GRAPHIQL_FILES.is_empty() {
         return (StatusCode::NOT_FOUND, [(CONTENT_TYPE, TEXT)], NOT_BUILT).into_response();
     }

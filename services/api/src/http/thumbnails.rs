@@ -3,8 +3,7 @@
 use std::io::Cursor;
 use std::path::PathBuf;
 
-use axum::extract::{self, Path};
-use axum::http::StatusCode;
+use axum::extract::{self, Path, Query};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use datasets::DecodeLimits;
@@ -14,18 +13,32 @@ use storage::ReleaseId;
 use uuid::Uuid;
 
 use super::State;
+use super::refusal::plain_refusal;
 use crate::request_error::{Code, RequestError};
 
-/// Longest side in pixels.
+/// Longest side in pixels, unless fewer are asked for.
 const LONGEST_SIDE: u32 = 512;
+/// Shortest longest side.
+const LEAST_SIDE: u32 = 64;
 const JPEG_QUALITY: u8 = 85;
+
+/// What may be asked of a thumbnail.
+#[derive(serde::Deserialize)]
+pub(super) struct Wanted {
+    size: Option<u32>,
+}
 
 /// A JPEG of a reference image. Only files that the catalog records are ever opened.
 pub(super) async fn image(
     extract::State(state): extract::State<State>,
     Path((release, id)): Path<(String, String)>,
+    Query(wanted): Query<Wanted>,
 ) -> Response {
-    match thumbnail(&state, &release, &id).await {
+    let side = wanted
+        .size
+        .unwrap_or(LONGEST_SIDE)
+        .clamp(LEAST_SIDE, LONGEST_SIDE);
+    match thumbnail(&state, &release, &id, side).await {
         Ok(jpeg) => {
             let headers = [
                 (CONTENT_TYPE, "image/jpeg"),
@@ -34,23 +47,11 @@ pub(super) async fn image(
             ];
             (headers, jpeg).into_response()
         }
-        Err(error) => {
-            let status = match error.code {
-                Code::NotFound => StatusCode::NOT_FOUND,
-                Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-                _ => StatusCode::INTERNAL_SERVER_ERROR,
-            };
-            (
-                status,
-                [(CONTENT_TYPE, "text/plain; charset=utf-8")],
-                format!("{}\n", error.message),
-            )
-                .into_response()
-        }
+        Err(error) => plain_refusal(&state, &error),
     }
 }
 
-async fn thumbnail(state: &State, release: &str, id: &str) -> Result<Vec<u8>, RequestError> {
+async fn thumbnail(state: &State, release: &str, id: &str, side: u32) -> Result<Vec<u8>, RequestError> {
     let unknown = || RequestError::not_found("this reference image");
     let release = ReleaseId::new(release).map_err(|_| unknown())?;
     let id = Uuid::parse_str(id).map_err(|_| unknown())?;
@@ -72,7 +73,7 @@ async fn thumbnail(state: &State, release: &str, id: &str) -> Result<Vec<u8>, Re
         ..DecodeLimits::default()
     };
     let path = PathBuf::from(image.path);
-    let made = tokio::task::spawn_blocking(move || make(&path, &limits))
+    let made = tokio::task::spawn_blocking(move || make(&path, &limits, side))
         .await
         .map_err(RequestError::internal)?;
     made.map_err(|error| {
@@ -85,10 +86,11 @@ async fn thumbnail(state: &State, release: &str, id: &str) -> Result<Vec<u8>, Re
 fn make(
     path: &std::path::Path,
     limits: &DecodeLimits,
+    side: u32,
 ) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
     let photo = DynamicImage::ImageRgb8(datasets::decode_image(path, limits)?);
-    let small = if photo.width().max(photo.height()) > LONGEST_SIDE {
-        photo.thumbnail(LONGEST_SIDE, LONGEST_SIDE)
+    let small = if photo.width().max(photo.height()) > side {
+        photo.thumbnail(side, side)
     } else {
         photo
     };

@@ -29,6 +29,8 @@ use tower::ServiceExt;
 /// Photos of the gallery, and after them photos that were held out.
 const GALLERY: usize = 120;
 const PHOTOS: usize = 130;
+/// Most photos of a finest geocell.
+const FINEST: u64 = 12;
 
 pub struct World {
     pub store: Arc<dyn VectorStore>,
@@ -76,18 +78,23 @@ impl World {
 
     /// Builds and activates a release of an untrained model.
     pub async fn build(&self, name: &str, seed: u64) -> ReleaseId {
-        self.build_release(name, seed, true).await
+        self.build_release(name, seed, true, FINEST).await
     }
 
     /// Builds a release of an untrained model.
     pub async fn build_ready(&self, name: &str, seed: u64) -> ReleaseId {
-        self.build_release(name, seed, false).await
+        self.build_release(name, seed, false, FINEST).await
     }
 
-    async fn build_release(&self, name: &str, seed: u64, activate: bool) -> ReleaseId {
+    /// Builds a release of other geocells.
+    pub async fn build_coarser(&self, name: &str, seed: u64) -> ReleaseId {
+        self.build_release(name, seed, false, 2 * FINEST).await
+    }
+
+    async fn build_release(&self, name: &str, seed: u64, activate: bool, finest: u64) -> ReleaseId {
         let id = ReleaseId::new(name).unwrap();
         let checkpoint = self.directory.path().join(format!("checkpoint-{name}"));
-        write_checkpoint(&checkpoint, &self.dataset, seed);
+        write_checkpoint(&checkpoint, &self.dataset, seed, finest);
         let options = BuildOptions {
             name: Some(id.clone()),
             activate,
@@ -124,6 +131,13 @@ impl World {
         self.directory.path().join("references")
     }
 
+    /// A service whose catalog is another one.
+    pub async fn service_on(&self, catalog: Arc<dyn Catalog>, config: ServeConfig) -> Service {
+        Service::start(config, self.store.clone(), catalog, OpenOptions::default())
+            .await
+            .unwrap()
+    }
+
     pub async fn client(&self, config: ServeConfig) -> Client {
         Client {
             router: router(self.service(config).await),
@@ -147,11 +161,11 @@ pub fn config() -> ServeConfig {
     }
 }
 
-fn write_checkpoint(directory: &Path, dataset: &Dataset, seed: u64) {
+fn write_checkpoint(directory: &Path, dataset: &Dataset, seed: u64, finest: u64) {
     let places: Vec<LatLng> = dataset.photos().iter().map(|photo| photo.location).collect();
     let partition = PartitionConfig {
         t_min: 2,
-        t_max: vec![80, 40, 12],
+        t_max: vec![80, 40, finest],
         ..PartitionConfig::default()
     };
     let hierarchy = Hierarchy::build(&places, &partition).unwrap();

@@ -1,6 +1,7 @@
 //! What every [`Catalog`] has to do.
 
 pub mod analytics;
+mod api_keys;
 mod audit;
 mod galleries;
 mod holds;
@@ -18,6 +19,9 @@ pub use analytics::{
     analytics_compare_shadows, analytics_count_accuracy, analytics_measure_distances_as_the_program_does,
     analytics_refuse_what_they_cannot_choose_by, analytics_tell_levels_calibration_and_cells,
     analytics_tell_volume_latency_and_coverage,
+};
+pub use api_keys::{
+    api_keys_are_found_by_their_digest, api_keys_are_revoked_and_remember_their_use, bad_api_keys_are_refused,
 };
 pub use audit::{
     bad_audit_entries_are_refused, deletions_are_audited_with_what_they_did,
@@ -73,6 +77,9 @@ macro_rules! catalog_conformance {
             analytics_refuse_what_they_cannot_choose_by,
             analytics_tell_levels_calibration_and_cells,
             analytics_tell_volume_latency_and_coverage,
+            api_keys_are_found_by_their_digest,
+            api_keys_are_revoked_and_remember_their_use,
+            bad_api_keys_are_refused,
             bad_audit_entries_are_refused,
             bad_predictions_are_refused_whole,
             building_is_resumed_by_the_same_release_only,
