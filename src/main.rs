@@ -75,7 +75,7 @@ enum Sub {
     References(references::Args),
     /// Ask the catalog's views for analysts: accuracy, calibration, drift, volume, latency, coverage
     Analytics(analytics::Args),
-    /// Serve GraphQL, the upload page and health checks
+    /// Serve GraphQL, the map and health checks
     Serve(serve::Args),
     /// Ask a running service how it does
     Health(health::Args),

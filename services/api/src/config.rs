@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::shadow::ShadowConfig;
+use crate::tiles::Tiles;
 use crate::{Error, Result};
 
 /// Settings of [`crate::serve`]. `Default` is right for one machine and one team.
@@ -42,6 +43,8 @@ pub struct ServeConfig {
     pub client: String,
     /// Folder of photographs that clients add as reference images. Without one they are refused. Default none.
     pub photos: Option<PathBuf>,
+    /// Raster tiles over the map's offline base map. Default none.
+    pub tiles: Option<Tiles>,
     /// A candidate release that answers a share of the queries unseen. Default none.
     pub shadow: Option<ShadowConfig>,
 }
@@ -65,6 +68,7 @@ impl Default for ServeConfig {
             drain: Duration::from_secs(20),
             client: "api".to_owned(),
             photos: None,
+            tiles: None,
             shadow: None,
         }
     }

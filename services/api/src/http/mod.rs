@@ -25,6 +25,7 @@ pub(crate) struct State {
 /// All routes of the service.
 pub fn router(service: Service) -> Router {
     let most = service.config().max_request_bytes;
+    let policies = headers::Policies::new(service.config().tiles.as_ref());
     let state = State {
         schema: schema(&service),
         service,
@@ -39,10 +40,10 @@ pub fn router(service: Service) -> Router {
     Router::new()
         .merge(graphql)
         .route("/", get(pages::index))
-        .route("/page.css", get(pages::style))
-        .route("/page.js", get(pages::script))
-        .route("/icon.svg", get(pages::icon))
-        .route("/land.svg", get(pages::land))
+        .route("/icon.svg", get(pages::page_file))
+        .route("/LICENSES.txt", get(pages::page_file))
+        .route("/assets/{file}", get(pages::page_file))
+        .route("/map.json", get(pages::map_settings))
         .route("/graphiql", get(pages::graphiql))
         .route("/graphiql/{file}", get(pages::graphiql_file))
         .route("/schema.graphql", get(pages::sdl))
@@ -50,7 +51,7 @@ pub fn router(service: Service) -> Router {
         .route("/health", get(health::summary))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
-        .layer(middleware::map_response(headers::secure))
+        .layer(middleware::from_fn_with_state(policies, headers::secure))
         .layer(TraceLayer::new_for_http())
         .with_state(state)
 }
