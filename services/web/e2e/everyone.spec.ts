@@ -30,7 +30,7 @@ for (const colorScheme of ["light", "dark"] as const) {
       test.use({ colorScheme, viewport });
 
       test("axe finds nothing, and nothing is wider than the screen", async ({ page }) => {
-        test.setTimeout(120_000);
+        test.setTimeout(240_000);
         const visit = async () => {
           await settled(page);
           expect(await findings(page)).toEqual([]);

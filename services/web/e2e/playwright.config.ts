@@ -10,8 +10,8 @@ export default defineConfig({
   // Flows share one service and its record, and two cores draw the map in software.
   workers: 1,
   fullyParallel: false,
-  timeout: 60_000,
-  expect: { timeout: 15_000 },
+  timeout: 120_000,
+  expect: { timeout: 30_000 },
   reporter: [["list"]],
   use: {
     baseURL: url,

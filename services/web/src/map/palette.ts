@@ -26,7 +26,7 @@ export const PALETTES: Record<Theme, Palette> = {
     sea: "#b9d2de",
     land: "#f7f4ec",
     coast: "#7f9fae",
-    border: "#cfc6b0",
+    border: "#b8ac90",
     grid: "#a9c6d4",
     name: "#4d5a5f",
     halo: "#fbf9f4",

@@ -286,7 +286,7 @@ function useAnswerMap(
 }
 
 /** Zoom at which the countries round a place are in sight. */
-const AROUND = 4.2;
+const AROUND = 3.5;
 
 /** The likeliest cells that hold most of the belief together. */
 function believed(cells: LevelCells["features"]): LevelCells["features"] {
