@@ -11,8 +11,8 @@ const PROBABILITY: Record<Theme, readonly Stop[]> = {
 
 /** Density of training photos, from few to many, on a logarithmic scale from 0 to 1. */
 const DENSITY: Record<Theme, readonly Stop[]> = {
-  light: [[0, "#dcefe9"], [0.25, "#a5d7cd"], [0.5, "#5fb3b0"], [0.75, "#2b7f8c"], [1, "#0e4a5c"]],
-  dark: [[0, "#173a44"], [0.25, "#1f5f6a"], [0.5, "#2f8f92"], [0.75, "#66c3b4"], [1, "#d3f5dc"]],
+  light: [[0, "#c5e6dc"], [0.25, "#93cfc2"], [0.5, "#54aaa6"], [0.75, "#277886"], [1, "#0d4557"]],
+  dark: [[0, "#2b6470"], [0.25, "#33858b"], [0.5, "#49aaa5"], [0.75, "#86d4c1"], [1, "#e6fbe9"]],
 };
 
 const SCALES = { probability: PROBABILITY, density: DENSITY };

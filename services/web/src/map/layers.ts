@@ -58,8 +58,8 @@ export function layers(theme: Theme, scale: Scale, tiles?: Tiles): LayerSpecific
       source: "cell-edges",
       paint: {
         "line-color": colours.edge,
-        "line-opacity": dark ? 0.45 : 0.4,
-        "line-width": ["interpolate", ["linear"], ["zoom"], 1, 0.4, 8, 1],
+        "line-opacity": dark ? 0.6 : 0.5,
+        "line-width": ["interpolate", ["linear"], ["zoom"], 1, 0.7, 8, 1.1],
       },
     },
     {
@@ -154,7 +154,7 @@ export function layers(theme: Theme, scale: Scale, tiles?: Tiles): LayerSpecific
         "text-field": ["get", "label"],
         "text-font": FONT,
         "text-size": 11,
-        "text-allow-overlap": true,
+        // Numbers that may overlap would show through the globe.
         "text-ignore-placement": true,
       },
       paint: { "text-color": colours.referenceText },
@@ -180,7 +180,7 @@ export function layers(theme: Theme, scale: Scale, tiles?: Tiles): LayerSpecific
         "text-field": ["get", "label"],
         "text-font": FONT,
         "text-size": 11,
-        "text-allow-overlap": true,
+        // Numbers that may overlap would show through the globe.
         "text-ignore-placement": true,
       },
       paint: { "text-color": colours.clusterText },

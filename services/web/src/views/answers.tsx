@@ -100,7 +100,7 @@ export function AnswersView() {
               <span class="rows-main">
                 <strong>{row.cannotTell ? "Could not tell" : headline(row.place)}</strong>
                 <span class="quiet one-line">
-                  {row.cannotTell ? `best guess ${headline(row.place)}` : `${surroundings(row.place)}`}
+                  {row.cannotTell ? `Best guess: ${headline(row.place)}` : row.place ? surroundings(row.place) : coordinates(row.location, 2)}
                 </span>
                 <span class="quiet one-line">
                   {row.fileName ?? coordinates(row.location, 2)} · <time title={moment(row.createdAt)}>{ago(row.createdAt)}</time>

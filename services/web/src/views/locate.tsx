@@ -9,7 +9,7 @@ import { points } from "../map/data";
 import { headline, surroundings } from "../names";
 import { formatRoute } from "../route";
 import { useMap } from "../state/map";
-import { add, type Photo, photos, progress, remove, retry } from "../state/photos";
+import { add, type Answer, type Photo, photos, progress, remove, retry } from "../state/photos";
 import { go } from "../state/router";
 import { activeRelease, session } from "../state/session";
 import { verdict } from "../verdict";
@@ -146,13 +146,13 @@ function PhotoRow({ photo, number }: { photo: Photo; number: number }) {
         {answer ? (
           <a class="photo-link" href={formatRoute({ name: "answer", id: answer.id })}>
             <span class="number">{number}</span>
-            {headline(answer.place)}
+            {answer.cannotTell ? "Cannot tell" : headline(answer.place)}
           </a>
         ) : (
           <span class="photo-link quiet">{problem ? "Refused" : photo.state === "sent" ? "Looking…" : "Waiting"}</span>
         )}
-        {answer && <p class="quiet one-line">{surroundings(answer.place)}</p>}
-        {judged && <p class={`verdict-small tone-${judged.tone}`}>{judged.text}</p>}
+        {answer && <p class="quiet one-line">{under(answer)}</p>}
+        {judged && judged.tone !== "none" && <p class={`verdict-small tone-${judged.tone}`}>{judged.text}</p>}
         {problem && <p class="problem-text">{problem.message}</p>}
         <p class="quiet one-line file-name">{photo.file.name}</p>
       </div>
@@ -168,4 +168,10 @@ function PhotoRow({ photo, number }: { photo: Photo; number: number }) {
       </div>
     </li>
   );
+}
+
+/** What stands under a photo's place in the list. */
+function under({ place, location, cannotTell }: Answer): string {
+  const where = place ? surroundings(place) : coordinates(location, 2);
+  return cannotTell ? `Best guess: ${headline(place)}, ${where}` : where;
 }
