@@ -55,10 +55,11 @@ export async function ask(page: Page, index: number): Promise<string> {
   return /answer\/([^?]+)/.exec(page.url())?.[1] ?? "";
 }
 
-/** Waits until the map rests. */
+/** Waits until the map rests, which it does a moment after its data came. */
 export async function settled(page: Page): Promise<void> {
   await page.waitForLoadState("networkidle");
-  await page.waitForTimeout(1200);
+  await page.waitForTimeout(600);
+  if (await page.locator(".map").isVisible()) await expect(page.locator('.map[aria-busy="false"]')).toBeVisible();
 }
 
 /** The number at the start of a text such as `83 %`. */

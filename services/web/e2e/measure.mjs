@@ -49,7 +49,7 @@ async function moving() {
   const page = await browser.newPage({ viewport: { width: 1360, height: 850 } });
   await page.goto(`${url}#/explore?level=3&at=20.0000,10.0000,2.60`, { waitUntil: "networkidle" });
   await page.waitForSelector(".map canvas");
-  await page.waitForTimeout(2500);
+  await page.waitForSelector('.map[aria-busy="false"]', { timeout: 60_000 });
   const box = await page.locator(".map").boundingBox();
   await page.evaluate(() => {
     globalThis.frames = [];

@@ -238,6 +238,10 @@ export class MapView {
       moved();
     });
     map.on("resize", moved);
+    const busy = (value: boolean) => map.getContainer().setAttribute("aria-busy", String(value));
+    map.on("dataloading", () => busy(true));
+    map.on("movestart", () => busy(true));
+    map.on("idle", () => busy(false));
     map.on("mousemove", (event) => {
       const feature = this.#under(event.point);
       const text = feature && this.#handlers.describe?.(feature.layer.id, feature.properties);

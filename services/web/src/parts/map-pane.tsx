@@ -15,6 +15,7 @@ export function MapPane({ hidden }: { hidden: boolean }) {
       await view.ready();
       view.useTheme(theme.peek());
       mapView.value = view;
+      if (import.meta.env.DEV) Object.assign(globalThis, { geosurgeMap: view.map });
     };
     start().catch((error: unknown) => {
       console.error(error);
