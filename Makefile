@@ -22,14 +22,23 @@ prerequisites:
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -q && apt-get install -qy build-essential; \
 	  else echo "a C compiler was not found: install one (Debian: sudo apt-get install build-essential), then run make again" >&2; exit 1; fi; }
 
-.PHONY: web
-web: services/web/dist/.stamp ## fetch the GraphQL console's files (needs Node) so that the binary serves them offline
+WEB := services/web
+WEB_SOURCES := $(shell find $(WEB) \( -name node_modules -o -name dist -o -name e2e -o -name tests \) -prune -o -type f -print)
 
-services/web/dist/.stamp: services/web/package.json services/web/package-lock.json
+.PHONY: web
+web: $(WEB)/dist/.stamp ## build the map and the GraphQL console (needs Node) so that the binary serves them offline
+
+$(WEB)/dist/.stamp: $(WEB_SOURCES) $(WEB)/node_modules/.stamp
+	cd $(WEB) && npm run --silent build
+	touch $@
+
+$(WEB)/node_modules/.stamp: $(WEB)/package.json $(WEB)/package-lock.json
 	@command -v npm >/dev/null || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -q && apt-get install -qy nodejs npm; \
-	  else echo "npm was not found: install Node 20 or newer (Debian: sudo apt-get install nodejs npm), then run make again" >&2; exit 1; fi; }
-	cd services/web && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
+	  else echo "npm was not found: install Node 20.19 or newer (https://nodejs.org), then run make again" >&2; exit 1; fi; }
+	@node -e 'const [major, minor] = process.versions.node.split(".").map(Number); process.exit(major > 20 || (major === 20 && minor >= 19) ? 0 : 1)' \
+	  || { echo "the map needs Node 20.19 or newer, and this is $$(node --version): install a newer one (https://nodejs.org), then run make again" >&2; exit 1; }
+	cd $(WEB) && npm ci --no-audit --no-fund --loglevel=error
 	touch $@
 
 .PHONY: build
@@ -41,8 +50,19 @@ demo: build ## train, index and serve a procedural planet; opens the service whe
 	$(GEOSURGE) demo --data-dir $(DATA)
 
 .PHONY: test
-test: prerequisites web ## every test of the workspace
+test: prerequisites web ## every test: the workspace's, the map's, and the map's flows in a browser
 	cargo test --release --locked --workspace
+	$(MAKE) --no-print-directory test-web
+
+CHROMIUM ?= $(firstword $(wildcard /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome) /usr/bin/chromium)
+
+.PHONY: test-web
+test-web: build ## the map's own tests, then its flows in Chromium against the built service and a small planet
+	cd $(WEB) && npm test
+	@test -x "$(CHROMIUM)" || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -q && apt-get install -qy --no-install-recommends chromium; \
+	  else echo "Chromium was not found, which the map's flows need: install it (Debian: sudo apt-get install chromium) or set CHROMIUM to its path, then run make test-web" >&2; exit 1; fi; }
+	CHROMIUM="$(CHROMIUM)" node $(WEB)/e2e/run.mjs --binary "$(GEOSURGE)"
 
 .PHONY: check
 check: prerequisites web ## formatting, lints, licences

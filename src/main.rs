@@ -80,7 +80,7 @@ enum Sub {
     References(references::Args),
     /// Ask the catalog's views for analysts: accuracy, calibration, drift, volume, latency, coverage
     Analytics(analytics::Args),
-    /// Serve GraphQL, the upload page and health checks
+    /// Serve GraphQL, the map and health checks
     Serve(serve::Args),
     /// Make, list and revoke API keys of a service
     Keys(keys::Args),

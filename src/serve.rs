@@ -1,7 +1,7 @@
-//! `geosurge serve`: GraphQL, the upload page, health.
+//! `geosurge serve`: GraphQL, the map, health.
 
 use anyhow::Result;
-use api::{ServeConfig, Server, Service, ShadowConfig};
+use api::{ServeConfig, Server, Service, ShadowConfig, Tiles};
 use retrieval::OpenOptions;
 
 use crate::device::DeviceKind;
@@ -29,6 +29,18 @@ pub struct Args {
     /// Share of the queries that the shadow answers, above 0 and at most 1
     #[arg(long, value_name = "SHARE", default_value_t = 0.1, requires = "shadow")]
     shadow_share: f64,
+    /// Address of raster tiles for the map, with {z}, {x} and {y}; without it the map is drawn from its own outlines, offline
+    #[arg(long, value_name = "URL", env = "GEOSURGE_TILES")]
+    tiles: Option<String>,
+    /// Whose the tiles are, shown on the map
+    #[arg(
+        long,
+        value_name = "TEXT",
+        env = "GEOSURGE_TILES_ATTRIBUTION",
+        default_value = "",
+        requires = "tiles"
+    )]
+    tiles_attribution: String,
     /// Where to compute
     #[arg(long, value_enum, default_value_t = DeviceKind::Auto)]
     device: DeviceKind,
@@ -41,6 +53,11 @@ pub fn run(args: &Args, settings: &Settings) -> Result<()> {
         device,
         checkpoints: stores::checkpoints(settings),
     };
+    let tiles = args
+        .tiles
+        .as_deref()
+        .map(|url| Tiles::new(url, &args.tiles_attribution))
+        .transpose()?;
     let release = args.shadow.as_deref().map(str::parse).transpose()?;
     let shadow = release.map(|release| ShadowConfig {
         release,
@@ -62,6 +79,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<()> {
         let config = ServeConfig {
             allow_public: args.allow_public,
             require_keys: args.keys || settings.serve.keys() || !(local || args.allow_public),
+            tiles,
             shadow,
             ..config(settings)
         };
@@ -95,7 +113,7 @@ pub async fn serve(
     let reloading = tokio::spawn(reload(service.clone(), settings.clone()));
     let server = Server::bind(service).await?;
     output::line(format!(
-        "http://{}/ takes photographs; GraphQL at /graphql, its console at /graphiql; Ctrl-C stops",
+        "http://{}/ is the map and takes photographs; GraphQL at /graphql, its console at /graphiql; Ctrl-C stops",
         server.address()
     ));
     let ended = server.run(stopped()).await;

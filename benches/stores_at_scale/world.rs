@@ -124,6 +124,7 @@ impl World {
                 prior_weight: 0.0,
                 cannot_tell_below: 0.0,
                 ..models::Calibration::default()
+                ..models::Calibration::default()
             },
         }
     }

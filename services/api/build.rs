@@ -1,43 +1,54 @@
-//! Embeds GraphiQL's browser files when `make web` has put them into services/web/dist.
+//! Embeds the page that `make web` has put into services/web/dist, file by file.
 
 use std::path::{Path, PathBuf};
 use std::{env, error::Error};
 
-const FILES: [&str; 8] = [
-    "index.html",
-    "start.js",
-    "start.css",
-    "graphiql.js",
-    "graphiql.css",
-    "react.js",
-    "react-dom.js",
-    "LICENSES.txt",
-];
+/// What a whole build of the page has at least.
+const NEEDED: [&str; 3] = ["index.html", "icon.svg", "graphiql/index.html"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let crate_folder = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
     let dist = crate_folder.join("../web/dist");
-    let folder = dist.join("graphiql");
     // A folder that is not there yet cannot be watched by itself, so its parent is.
     let watched = if dist.exists() {
-        dist
+        dist.clone()
     } else {
         crate_folder.join("../web")
     };
     println!("cargo::rerun-if-changed={}", watched.display());
     println!("cargo::rerun-if-changed=build.rs");
 
-    let complete = FILES.iter().all(|name| folder.join(name).is_file());
-    let names: &[&str] = if complete { &FILES } else { &[] };
-    let entries: String = names.iter().map(|name| entry(&folder, name)).collect();
+    let mut names = Vec::new();
+    if NEEDED.iter().all(|name| dist.join(name).is_file()) {
+        list(&dist, "", &mut names)?;
+        names.sort();
+    }
+    let entries: String = names.iter().map(|name| entry(&dist, name)).collect();
     let code = format!(
-        "/// GraphiQL's files by name; empty when they were not built.\n\
-         pub(super) const GRAPHIQL_FILES: &[(&str, &[u8])] = &[{entries}];\n"
+        "/// The page's files by their path below `/`, in order; empty when they were not built.\n\
+         static FILES: &[(&str, &[u8])] = &[{entries}];\n"
     );
-    fs_err::write(
-        PathBuf::from(env::var("OUT_DIR")?).join("graphiql_files.rs"),
-        code,
-    )?;
+    fs_err::write(PathBuf::from(env::var("OUT_DIR")?).join("web_files.rs"), code)?;
+    Ok(())
+}
+
+fn list(folder: &Path, prefix: &str, names: &mut Vec<String>) -> Result<(), Box<dyn Error>> {
+    for item in fs_err::read_dir(folder)? {
+        let item = item?;
+        let name = item.file_name();
+        let name = name
+            .to_str()
+            .ok_or("a file of services/web/dist has a name that is not UTF-8")?;
+        if name.starts_with('.') {
+            continue;
+        }
+        let path = format!("{prefix}{name}");
+        if item.file_type()?.is_dir() {
+            list(&item.path(), &format!("{path}/"), names)?;
+        } else {
+            names.push(path);
+        }
+    }
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::shadow::ShadowConfig;
+use crate::tiles::Tiles;
 use crate::{Error, Result};
 
 /// Settings of [`crate::serve`]. `Default` is right for one machine and one team.
@@ -47,6 +48,8 @@ pub struct ServeConfig {
     pub client: String,
     /// Folder of photographs that clients add as reference images. Without one they are refused. Default none.
     pub photos: Option<PathBuf>,
+    /// Raster tiles over the map's offline base map. Default none.
+    pub tiles: Option<Tiles>,
     /// A candidate release that answers a share of the queries unseen. Default none.
     pub shadow: Option<ShadowConfig>,
     /// Most WebSockets at once. Default 256.
@@ -124,6 +127,7 @@ impl Default for ServeConfig {
             drain: Duration::from_secs(20),
             client: "api".to_owned(),
             photos: None,
+            tiles: None,
             shadow: None,
             require_keys: false,
             batch_wait: Duration::from_millis(3),

@@ -1,8 +1,9 @@
-//! The service: GraphQL over HTTP, the upload page, GraphiQL, health.
+//! The service: GraphQL over HTTP, the map, GraphiQL, health.
 //!
 //! - [`ServeConfig`]: address and limits.
 //! - [`Service`]: the active release, the way to its encoder, and the record; [`Service::start`] opens it.
 //! - [`serve`], [`Server`]: listening and stopping. [`router`]: the routes alone, for tests.
+//! - [`Tiles`]: raster tiles over the map's own base map.
 //! - [`sdl`]: the GraphQL schema; `schema.graphql` beside this crate is checked against it.
 //! - [`Code`]: the stable codes of errors.
 //! - [`new_key`]: makes API keys, of which catalogs keep digests alone.
@@ -32,6 +33,7 @@ mod restrictions;
 mod server;
 mod service;
 mod shadow;
+mod tiles;
 
 pub use config::{LiveConfig, ServeConfig};
 pub use error::{Error, Result};
@@ -42,3 +44,4 @@ pub use request_error::{Code, RequestError};
 pub use server::{Server, serve};
 pub use service::Service;
 pub use shadow::ShadowConfig;
+pub use tiles::Tiles;

@@ -569,17 +569,23 @@ async fn thumbnails_are_jpegs_of_recorded_files() {
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_carry_headers_and_load_nothing_from_elsewhere() {
     let client = client().await;
+    let built = client.get("/").await.status() == StatusCode::OK;
     for path in [
         "/",
-        "/page.js",
-        "/page.css",
         "/icon.svg",
-        "/land.svg",
+        "/LICENSES.txt",
+        "/map.json",
         "/schema.graphql",
         "/health/live",
     ] {
         let response = client.get(path).await;
-        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        let of_page = ["/", "/icon.svg", "/LICENSES.txt"].contains(&path);
+        let wanted = if built || !of_page {
+            StatusCode::OK
+        } else {
+            StatusCode::NOT_FOUND
+        };
+        assert_eq!(response.status(), wanted, "{path}");
         let headers = response.headers();
         assert!(
             headers[header::CONTENT_SECURITY_POLICY]
@@ -597,6 +603,26 @@ async fn pages_carry_headers_and_load_nothing_from_elsewhere() {
             "{path}"
         );
     }
+    if built {
+        let page = String::from_utf8(bytes(client.get("/").await).await).unwrap();
+        let script = page
+            .split("src=\"/")
+            .nth(1)
+            .and_then(|rest| rest.split('"').next())
+            .unwrap();
+        let response = client.get(&format!("/{script}")).await;
+        assert_eq!(response.status(), StatusCode::OK, "{script}");
+        assert!(
+            response.headers()[header::CACHE_CONTROL]
+                .to_str()
+                .unwrap()
+                .contains("immutable")
+        );
+    }
+    assert_eq!(
+        client.get("/assets/none.js").await.status(),
+        StatusCode::NOT_FOUND
+    );
     let schema = String::from_utf8(bytes(client.get("/schema.graphql").await).await).unwrap();
     assert_eq!(schema, geosurge_api::sdl());
     let console = client.get("/graphiql").await;

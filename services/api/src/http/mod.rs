@@ -50,9 +50,10 @@ pub fn router(service: Service) -> Router {
         service,
     };
     let panicked = state.clone();
+    let policies = headers::Policies::new(state.service.config().tiles.as_ref());
     // The last layer sees a request first.
     routes(&state)
-        .layer(middleware::map_response(headers::secure))
+        .layer(middleware::from_fn_with_state(policies, headers::secure))
         .layer(cors(&state))
         .layer(CompressionLayer::new())
         .layer(CatchPanicLayer::custom(move |panic| {
@@ -109,10 +110,10 @@ fn routes(state: &State) -> Router<State> {
 fn pages() -> Router<State> {
     Router::new()
         .route("/", get(pages::index))
-        .route("/page.css", get(pages::style))
-        .route("/page.js", get(pages::script))
-        .route("/icon.svg", get(pages::icon))
-        .route("/land.svg", get(pages::land))
+        .route("/icon.svg", get(pages::page_file))
+        .route("/LICENSES.txt", get(pages::page_file))
+        .route("/assets/{file}", get(pages::page_file))
+        .route("/map.json", get(pages::map_settings))
         .route("/graphiql", get(pages::graphiql))
         .route("/graphiql/{file}", get(pages::graphiql_file))
         .route("/schema.graphql", get(pages::sdl))

@@ -1,0 +1,116 @@
+#!/usr/bin/env node
+// Runs the browser flows against the real service.
+//
+//   node e2e/run.mjs --binary GEOSURGE [--data FOLDER --photos FOLDER] [--screenshots] [-- PLAYWRIGHT ARGUMENTS]
+//
+// --data is a data folder with an active release of the procedural planet and --photos a folder of its photographs. Without them a
+// small planet is made in a temporary folder: 2,400 photographs, twenty seconds of learning, two releases. The record of --data
+// changes (answers, a true place); its active release is the same afterwards. --screenshots also writes docs/images/map-*.
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+const dashes = process.argv.indexOf("--");
+const { values } = parseArgs({
+  args: process.argv.slice(2, dashes < 0 ? undefined : dashes),
+  options: {
+    binary: { type: "string" },
+    data: { type: "string" },
+    photos: { type: "string" },
+    screenshots: { type: "boolean", default: false },
+  },
+});
+const rest = dashes < 0 ? [] : process.argv.slice(dashes + 1);
+
+function fail(message) {
+  console.error(message);
+  process.exit(1);
+}
+
+if (!values.binary) fail("--binary is missing: the geosurge program whose service is tried");
+if (!values.data !== !values.photos) fail("--data and --photos belong together");
+const binary = resolve(values.binary);
+
+function run(args) {
+  const { status, stderr } = spawnSync(binary, args, { encoding: "utf8", stdio: ["ignore", "inherit", "pipe"] });
+  if (status !== 0) fail(`geosurge ${args.join(" ")} failed:\n${stderr}`);
+}
+
+/** The folder with the photographs below a folder. */
+function findPhotos(folder) {
+  for (const name of readdirSync(folder)) {
+    const path = join(folder, name);
+    if (!statSync(path).isDirectory()) continue;
+    if (readdirSync(path).some((file) => /\.(png|jpe?g)$/i.test(file))) return path;
+    const deeper = findPhotos(path);
+    if (deeper) return deeper;
+  }
+  return undefined;
+}
+
+/** A small planet with two releases. */
+function make(folder) {
+  const training = readFileSync(here("../../../trainer/configs/demo.toml"), "utf8")
+    .replace(/^max_seconds = 95\.0/m, "max_seconds = 20.0")
+    .replace(/^max_seconds = 15\.0/m, "max_seconds = 5.0");
+  const config = join(folder, "training.toml");
+  writeFileSync(config, training);
+  const data = join(folder, "data");
+  run(["demo", "--exit", "--photos", "2400", "--config", config, "--data-dir", data]);
+  const world = readdirSync(data).find((name) => name.startsWith("demo-"));
+  if (!world) fail(`geosurge demo left no planet in ${data}`);
+  const [planet, checkpoint] = [join(data, world, "planet"), join(data, world, "run", "checkpoint")];
+  run(["index", checkpoint, planet, "--name", "second", "--data-dir", data]);
+  return { data, photos: findPhotos(planet) };
+}
+
+function freePort() {
+  return new Promise((done) => {
+    const server = createServer();
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address();
+      server.close(() => done(port));
+    });
+  });
+}
+
+async function ready(url, service) {
+  for (let attempt = 0; attempt < 300; attempt += 1) {
+    if (service.exitCode !== null) fail(`the service ended with ${service.exitCode}`);
+    const response = await fetch(`${url}/health/ready`).catch(() => undefined);
+    if (response?.ok) return;
+    await new Promise((done) => setTimeout(done, 200));
+  }
+  fail("the service was not ready after a minute");
+}
+
+const chromium = process.env.CHROMIUM ?? "/usr/bin/chromium";
+if (!existsSync(chromium)) fail(`${chromium} is not there: install Chromium (Debian: apt-get install chromium), or set CHROMIUM to its path`);
+
+const temporary = mkdtempSync(join(tmpdir(), "geosurge-e2e-"));
+let service;
+let status = 1;
+try {
+  const world = values.data ? { data: resolve(values.data), photos: resolve(values.photos) } : make(temporary);
+  const url = `http://127.0.0.1:${await freePort()}`;
+  service = spawn(binary, ["serve", "--data-dir", world.data, "--listen", url.slice(7)], { stdio: ["ignore", "ignore", "inherit"] });
+  await ready(url, service);
+  const playwright = here("../node_modules/.bin/playwright");
+  const environment = { ...process.env, GEOSURGE_URL: url, GEOSURGE_PHOTOS: world.photos, CHROMIUM: chromium, GEOSURGE_BINARY: binary };
+  if (values.screenshots) environment.GEOSURGE_SCREENSHOTS = here("../../../docs/images");
+  const outcome = spawnSync(playwright, ["test", "--config", here("playwright.config.ts"), ...rest], { stdio: "inherit", env: environment });
+  status = outcome.status ?? 1;
+} finally {
+  if (service && service.exitCode === null) {
+    const ended = new Promise((done) => service.once("exit", done));
+    service.kill("SIGTERM");
+    await ended;
+  }
+  rmSync(temporary, { recursive: true, force: true });
+}
+process.exit(status);
