@@ -286,7 +286,7 @@ async fn reference_images_by_box_time_and_likeness() {
     assert!(like.iter().all(|other| other["image"]["id"] != one));
 
     let operations = json!({
-        "query": "query($photo: Upload!) { similarReferenceImages(photo: $photo, first: 4) { likeness image { id geocell { token } } } }",
+        "query": "mutation($photo: Upload!) { findSimilarReferenceImages(photo: $photo, first: 4) { likeness image { id geocell { token } } } }",
         "variables": { "photo": null },
     });
     let world = shared().await;
@@ -301,14 +301,18 @@ async fn reference_images_by_box_time_and_likeness() {
         .1;
     // A photo of the gallery is most like itself.
     assert!(
-        list(&found, "similarReferenceImages")[0]["likeness"]
+        list(&found, "findSimilarReferenceImages")[0]["likeness"]
             .as_f64()
             .unwrap()
             > 0.9999,
         "{found}"
     );
     assert_eq!(
-        code(&client.query("{ similarReferenceImages { likeness } }").await),
+        code(
+            &client
+                .query("{ similarReferenceImages(image: \"x\") { likeness } }")
+                .await
+        ),
         "INVALID_ARGUMENT"
     );
 }

@@ -17,6 +17,12 @@ fn asking() -> ServeConfig {
     }
 }
 
+/// A service that asks for keys; there is one already, without which it would not start.
+async fn asked(world: &World, config: ServeConfig) -> Client {
+    key(world, Scope::Reader, |_| ()).await;
+    world.client(config).await
+}
+
 /// A key of the shared world, with changes.
 async fn key(world: &World, scope: Scope, change: impl FnOnce(&mut ApiKey)) -> (String, ApiKey) {
     let (text, sha256) = geosurge_api::new_key();
@@ -55,7 +61,7 @@ async fn localize(client: &Client, key: &str, fields: &str, options: Value) -> V
 async fn without_a_key_nothing_but_the_need_for_one_is_told() {
     let world = shared().await;
     let (text, _) = key(world, Scope::Reader, |_| ()).await;
-    let client = world.client(asking()).await;
+    let client = asked(world, asking()).await;
     let (status, told) = ask(
         &client,
         None,
@@ -128,12 +134,11 @@ async fn without_a_key_nothing_but_the_need_for_one_is_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_scope_permits_its_own() {
     let world = shared().await;
-    let client = world
-        .client(ServeConfig {
-            photos: Some(world.photos()),
-            ..asking()
-        })
-        .await;
+    let with_photos = ServeConfig {
+        photos: Some(world.photos()),
+        ..asking()
+    };
+    let client = asked(world, with_photos).await;
     let mut keys = Vec::new();
     for scope in Scope::ALL {
         keys.push((scope, key(world, scope, |_| ()).await.0));
@@ -168,7 +173,7 @@ async fn each_scope_permits_its_own() {
 #[tokio::test(flavor = "multi_thread")]
 async fn readers_see_their_own_predictions_alone() {
     let world = shared().await;
-    let client = world.client(asking()).await;
+    let client = asked(world, asking()).await;
     let (mine, _) = key(world, Scope::Reader, |key| key.name = "mine".to_owned()).await;
     let (other, _) = key(world, Scope::Reader, |key| key.name = "min".to_owned()).await;
     let answer = localize(&client, &mine, "id client", json!({ "client": "tab 1" })).await;
@@ -190,7 +195,7 @@ async fn readers_see_their_own_predictions_alone() {
 async fn a_coarse_key_learns_no_exact_place_anywhere() {
     const KM: f64 = 400.0;
     let world = shared().await;
-    let client = world.client(asking()).await;
+    let client = asked(world, asking()).await;
     let (exact, _) = key(world, Scope::Analyst, |_| ()).await;
     let (coarse, _) = key(world, Scope::Analyst, |key| key.coarsen_km = Some(KM)).await;
     let fields = "id place { region locality } location { latitude longitude } geojson
@@ -259,7 +264,7 @@ fn collect(value: &Value, name: &str, into: &mut Vec<String>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_have_rates_that_photos_count_in() {
     let world = shared().await;
-    let client = world.client(asking()).await;
+    let client = asked(world, asking()).await;
     let (slow, _) = key(world, Scope::Reader, |key| key.requests_per_minute = Some(3)).await;
     for _ in 0..3 {
         let (status, _) = ask(&client, Some(&slow), "{ viewer { scope } }", json!({})).await;
@@ -312,7 +317,7 @@ async fn keys_have_rates_that_photos_count_in() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_key_is_refused_within_seconds_and_uses_are_remembered() {
     let world = shared().await;
-    let client = world.client(asking()).await;
+    let client = asked(world, asking()).await;
     let (text, made) = key(world, Scope::Reader, |_| ()).await;
     let (status, _) = ask(&client, Some(&text), "{ viewer { scope } }", json!({})).await;
     assert_eq!(status, StatusCode::OK);

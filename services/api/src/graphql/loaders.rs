@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_graphql::Context;
 use async_graphql::dataloader::{DataLoader, Loader};
@@ -12,6 +13,9 @@ use uuid::Uuid;
 
 use super::release::ReleaseAccuracy;
 use crate::request_error::RequestError;
+
+/// How long look-ups are gathered: fields of one list are reached some moments apart.
+const GATHER: Duration = Duration::from_millis(4);
 
 /// Names a reference image.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -145,10 +149,10 @@ pub(super) struct Loaders {
 impl Loaders {
     pub(super) fn new(catalog: &Arc<dyn Catalog>) -> Self {
         Self {
-            references: DataLoader::new(References(catalog.clone()), tokio::spawn),
-            releases: DataLoader::new(Releases(catalog.clone()), tokio::spawn),
-            ground_truths: DataLoader::new(GroundTruths(catalog.clone()), tokio::spawn),
-            accuracies: DataLoader::new(Accuracies(catalog.clone()), tokio::spawn),
+            references: DataLoader::new(References(catalog.clone()), tokio::spawn).delay(GATHER),
+            releases: DataLoader::new(Releases(catalog.clone()), tokio::spawn).delay(GATHER),
+            ground_truths: DataLoader::new(GroundTruths(catalog.clone()), tokio::spawn).delay(GATHER),
+            accuracies: DataLoader::new(Accuracies(catalog.clone()), tokio::spawn).delay(GATHER),
         }
     }
 }

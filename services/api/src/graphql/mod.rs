@@ -18,6 +18,7 @@ mod reference;
 mod release;
 mod scalars;
 mod segmentation;
+mod similar;
 mod subscription;
 mod viewer;
 
@@ -42,6 +43,7 @@ use maps::MapQuery;
 use mutation::PhotoMutation;
 use node::NodeQuery;
 use query::CatalogQuery;
+use similar::{SimilarMutation, SimilarQuery};
 use viewer::ViewerQuery;
 
 /// Everything that can be read.
@@ -51,6 +53,7 @@ pub struct Query(
     ViewerQuery,
     CatalogQuery,
     MapQuery,
+    SimilarQuery,
     DiffQuery,
     AnalyticsQuery,
     AuditQuery,
@@ -58,7 +61,7 @@ pub struct Query(
 
 /// Everything that can be changed.
 #[derive(MergedObject, Default)]
-pub struct Mutation(PhotoMutation, GalleryMutation, ReleaseMutation);
+pub struct Mutation(PhotoMutation, SimilarMutation, GalleryMutation, ReleaseMutation);
 
 /// The service's schema.
 pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;

@@ -1,18 +1,15 @@
 //! What can be asked of the catalog: releases, geocells, reference images, predictions.
 
-use async_graphql::{Context, ID, Object, SimpleObject, Upload};
+use async_graphql::{Context, ID, Object};
 use chrono::{DateTime, Utc};
 use geocells::{Kilometres, LatLng};
-use retrieval::references::similar;
-use storage::{CollectionName, PointId, Scope};
+use storage::Scope;
 use uuid::Uuid;
 
 use super::cursor::{DEFAULT_PAGE, Page, decode, encode, page, page_complexity, page_size};
 use super::geocell::{Geocell, GeocellPage, after_cell, geocell_id, geocell_page};
 use super::loaders::{self, ReferenceKey};
-use super::mutation::file_name;
 use super::node::reference_id;
-use super::options::{MOST_REFERENCES, ReferenceFilter};
 use super::prediction::{self, Prediction};
 use super::reference::{Near, ReferenceImage};
 use super::release::{Release, release_id};
@@ -21,8 +18,6 @@ use super::{caller, service};
 use crate::area::bounds_of;
 use crate::gallery;
 use crate::gallery_index::Chosen;
-use crate::localize::Photo;
-use crate::queue::{Priority, Wanted};
 use crate::request_error::{Code, RequestError};
 use crate::service::Service;
 
@@ -35,15 +30,6 @@ const MOST_TOKENS: usize = 500;
 /// What the catalog has.
 #[derive(Default)]
 pub struct CatalogQuery;
-
-/// A reference image that is like a photo.
-#[derive(SimpleObject)]
-pub struct SimilarReferenceImage {
-    /// Cosine of the two visual embeddings, -1 to 1.
-    likeness: f64,
-    /// The reference image.
-    image: ReferenceImage,
-}
 
 /// What the catalog has.
 #[Object]
@@ -257,83 +243,6 @@ impl CatalogQuery {
         Ok(image.map(|image| ReferenceImage::new(&release, &image)))
     }
 
-    /// The reference images that are most like a photo, or like another reference image; most alike first. A photo is compared with the
-    /// active release, and nothing about it is recorded.
-    #[graphql(complexity = "50 + page_complexity(first, child_complexity)")]
-    async fn similar_reference_images(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "A photo; not together with image.")] photo: Option<Upload>,
-        #[graphql(desc = "Id of a reference image; not together with photo.")] image: Option<ID>,
-        #[graphql(desc = "Which reference images may be told.")] filter: Option<ReferenceFilter>,
-        #[graphql(desc = "Images told, 1 to 100.", default = 20)] first: i32,
-        #[graphql(desc = "Release of an image whose id is a UUID alone; the active one when left out.")]
-        release: Option<ID>,
-    ) -> async_graphql::Result<Vec<SimilarReferenceImage>> {
-        let first = match usize::try_from(first) {
-            Ok(count) if (1..=MOST_REFERENCES).contains(&first) => count,
-            _ => {
-                let message = format!("first is {first}, but must lie between 1 and {MOST_REFERENCES}");
-                return Err(RequestError::invalid(message).into());
-            }
-        };
-        let scope = filter.unwrap_or_default().check()?;
-        let service = service(ctx)?;
-        let (release, embedding, own) = match (photo, image) {
-            (Some(photo), None) => {
-                let mut wanted = Wanted::usual();
-                wanted.options.references = 0;
-                let photo = Photo {
-                    name: file_name(ctx, &photo)?,
-                    bytes: photo.value(ctx)?.content,
-                    client: None,
-                    wanted,
-                    priority: Priority::Interactive,
-                };
-                let reply = service.embed(photo).await?;
-                let release = reply.localizer.release().id.clone();
-                (release, reply.detailed.photo.embedding, None)
-            }
-            (None, Some(image)) => {
-                let (release, id) = reference_of(service, &image, release).await?;
-                let collection = CollectionName::references(&release);
-                let point = service.store().get(&collection, &[PointId::Uuid(id)], true).await;
-                let point = point.map_err(RequestError::from)?.pop();
-                let embedding =
-                    point.and_then(|mut point| point.vectors.remove(retrieval::references::VISUAL));
-                let embedding =
-                    embedding.ok_or_else(|| RequestError::not_found(format!("reference image {id}")))?;
-                (release, embedding, Some(id))
-            }
-            _ => return Err(RequestError::invalid("give photo or image, and not both").into()),
-        };
-        let collection = CollectionName::references(&release);
-        let store = service.store().as_ref();
-        let hits = similar(store, &collection, &embedding, None, &scope, first + 1).await;
-        let ids: Vec<(Uuid, f64)> = hits
-            .map_err(RequestError::from)?
-            .into_iter()
-            .filter_map(|hit| match hit.id {
-                PointId::Uuid(id) if Some(id) != own => Some((id, f64::from(hit.score))),
-                _ => None,
-            })
-            .take(first)
-            .collect();
-        let key = |id: Uuid| ReferenceKey {
-            release: release.clone(),
-            id,
-        };
-        let keys = ids.iter().map(|(id, _)| key(*id));
-        let images = loaders::references(ctx)?.load_many(keys).await?;
-        let told = ids.into_iter().filter_map(|(id, likeness)| {
-            Some(SimilarReferenceImage {
-                likeness,
-                image: ReferenceImage::new(&release, images.get(&key(id))?),
-            })
-        });
-        Ok(told.collect())
-    }
-
     /// A prediction from the record; null when there is none with this id. Those of other callers need the scope ANALYST.
     async fn prediction(
         &self,
@@ -403,7 +312,7 @@ pub(super) async fn release_or_active(
 }
 
 /// The release and UUID of a reference image that a client names.
-async fn reference_of(
+pub(super) async fn reference_of(
     service: &Service,
     id: &str,
     release: Option<ID>,
