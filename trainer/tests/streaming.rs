@@ -86,7 +86,9 @@ fn shards_teach_what_files_teach_however_they_are_read() {
     let named = Dataset::open(folder.join("shards/some.csv")).unwrap();
     let limits = datasets::DecodeLimits::default();
     for photo in 0..files.len() {
-        assert_eq!(shards.photos()[photo].location, files.photos()[photo].location);
+        // The JSON of a sample holds coordinates to the last digit but one.
+        let places = [&shards, &files].map(|dataset| dataset.photos()[photo].location);
+        assert!(places[0].distance(places[1]).get() < 1e-6);
         assert_eq!(
             shards.read_image(photo, &limits).unwrap(),
             files.read_image(photo, &limits).unwrap()
