@@ -146,7 +146,7 @@ pub struct Reference {
     pub path: String,
     /// Where it was taken.
     pub location: LatLng,
-    /// Its finest geocell.
+    /// Its finest geocell; outside the partition, the leaf cell of its place.
     pub token: GeocellId,
     /// Cosine of the two visual embeddings.
     pub likeness: f64,

@@ -230,7 +230,11 @@ pub(crate) fn reference(hit: &Hit, place: LatLng, collection: &CollectionName) -
         id,
         path: text(PATH)?.to_owned(),
         location,
-        token: GeocellId::from_token(text(GEOCELL)?)?,
+        token: match hit.payload.get(GEOCELL) {
+            Some(_) => GeocellId::from_token(text(GEOCELL)?)?,
+            // The whole gallery may have images that no geocell contains.
+            None => GeocellId::leaf(location),
+        },
         likeness: f64::from(hit.score),
         distance_km: location.distance(place).get(),
         captured_at,

@@ -59,8 +59,9 @@ async fn longer_lists_cost_no_more_calls() {
         of_one.keys().collect::<Vec<_>>(),
         of_eight.keys().collect::<Vec<_>>()
     );
-    let sum = |cost: &BTreeMap<&str, usize>| cost.values().sum::<usize>();
-    assert!(sum(of_eight) <= sum(of_one) + 8, "{of_one:?} became {of_eight:?}");
+    for (name, calls) in of_eight {
+        assert!(*calls < 8, "{name}: {of_one:?} became {of_eight:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
