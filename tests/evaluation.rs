@@ -195,6 +195,11 @@ fn held_out_photographs_are_compared_with_training_and_looked_up() {
 
     let said = fail(geosurge(dir).args(["eval", "run/checkpoint", "planet", "--look-up=-3"]));
     assert!(said.contains("look-up"), "{said}");
+    succeed(geosurge(dir).args([
+        "planet", "--photos", "20", "--size", "32", "--cities", "4", "--json", "--out", "other",
+    ]));
+    let said = fail(geosurge(dir).args(["eval", "run/checkpoint", "other", "--held-out"]));
+    assert!(said.contains("another dataset"), "{said}");
     fs_err::remove_file(dir.join("run/split.json")).unwrap();
     let said = fail(geosurge(dir).args(["eval", "run/checkpoint", "planet", "--held-out"]));
     assert!(said.contains("split.json"), "{said}");

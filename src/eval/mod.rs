@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use datasets::Dataset;
 use geocells::LatLng;
-use models::Crops;
+use models::{Checkpoint, Crops};
 use serde::Serialize;
 use trainer::benchmark::leakage::{self, LeakageReport};
 use trainer::benchmark::look_up::LookUpOptions;
@@ -52,7 +52,7 @@ pub struct Args {
     /// Look for uploaders and near-duplicate photographs that training and test share; needs --training or --held-out
     #[arg(long)]
     leakage: bool,
-    /// Bits of a perceptual hash that may differ between near duplicates, of 256
+    /// Bits of a perceptual hash that may differ between near duplicates, of 64
     #[arg(long, value_name = "BITS", default_value_t = leakage::NEAR)]
     near: u32,
     /// Look up reference photographs within so many metres: recall at 1 and 5 beside colour histograms and chance
@@ -220,16 +220,11 @@ fn split_of(checkpoint: &Path, dataset: &Dataset) -> Result<(Vec<usize>, Vec<usi
             run.split().display()
         )
     })?;
-    if split.train.len() + split.validation.len() > dataset.len()
-        || split
-            .train
-            .iter()
-            .chain(&split.validation)
-            .any(|i| *i >= dataset.len())
-    {
+    let learnt_from = Checkpoint::open(checkpoint)?.provenance().dataset_digest.clone();
+    if learnt_from.is_some_and(|digest| digest != dataset.digest()) {
         bail!(
-            "{} speaks of more photographs than the dataset {} has: it belongs to another dataset",
-            run.split().display(),
+            "the checkpoint was trained on another dataset than {}, so its split says nothing of this one; name the dataset that it \
+             was trained on",
             dataset.root().display()
         );
     }

@@ -203,7 +203,7 @@ fn found(look_up: &LookUpReport) {
 
 fn shared(leakage: &LeakageReport) {
     output::line(format!(
-        "leakage: {} of {} test photographs are of {} uploaders who are in training too; {} have a near duplicate there ({} pairs within {} of 256 bits)",
+        "leakage: {} of {} test photographs are of {} uploaders who are in training too; {} have a near duplicate there ({} pairs within {} of 64 bits)",
         leakage.test_photos_of_shared_uploaders,
         leakage.test_photos,
         leakage.uploaders.len(),

@@ -136,7 +136,7 @@ mod tests {
             Tensor::from_vec(rows, (values.len(), 2), &Device::Cpu).unwrap()
         };
         let places: Vec<LatLng> = (0..5).map(|k| LatLng::new(f64::from(k), 0.0).unwrap()).collect();
-        let found = neighbours(&rows(&[0.0, 2.0]), &rows(&[1.0, 0.1, -0.2, 2.1, 3.0]), &places, 2).unwrap();
+        let found = neighbours(&rows(&[0.0, 2.0]), &rows(&[1.0, 0.1, -0.2, 2.1, 3.2]), &places, 2).unwrap();
         let found: Vec<Vec<f64>> = found
             .iter()
             .map(|n| n.iter().map(|(place, _)| place.latitude()).collect())

@@ -78,7 +78,7 @@ mod tests {
             place(48.85, 2.35),
             place(52.52, 13.4),
             place(-33.87, 151.2),
-            place(0.0, -30.0),
+            place(-40.0, -120.0),
         ];
         let km = |km| Kilometres::new(km).unwrap();
         let errors = [km(0.5), km(30.0), km(3_000.0), km(100.0)];

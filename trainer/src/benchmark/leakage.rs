@@ -1,9 +1,8 @@
 //! Photos and uploaders that training and test share: what makes a benchmark look better than it is.
 //!
 //! - **uploaders**: people photograph one trip many times; a test photo of a training uploader may show the same minute;
-//! - **files**: equal SHA-256;
-//! - **near duplicates**: a perceptual hash of 256 bits (gradients of the discrete cosine transform) that differs in few bits: the same
-//!   photo at another size, quality or slightly cropped.
+//! - **near duplicates**: a perceptual hash of 64 bits (the 8 x 8 lowest frequencies of a discrete cosine transform, above or below
+//!   their median) that differs in few bits: the same photo at another size, quality or brightness.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -18,8 +17,8 @@ use crate::photos::Skipped;
 use crate::progress::Report;
 use crate::{Error, Progress, Result, Stage};
 
-/// Bits of a perceptual hash that may differ between near duplicates, of 256.
-pub const NEAR: u32 = 20;
+/// Bits of a perceptual hash that may differ between near duplicates, of 64.
+pub const NEAR: u32 = 5;
 /// Pairs told in full; all are counted.
 const MOST_PAIRS: usize = 10_000;
 /// Photos hashed between two looks at the flag.
@@ -40,7 +39,7 @@ pub struct LeakageReport {
     pub uploaders: Vec<SharedUploader>,
     /// Test photos of such uploaders.
     pub test_photos_of_shared_uploaders: usize,
-    /// Bits that may differ, of 256.
+    /// Bits that may differ, of 64.
     pub near: u32,
     /// How many pairs of near duplicates there are.
     pub pair_count: usize,
@@ -70,13 +69,13 @@ pub struct DuplicatePair {
     pub test: PathBuf,
     /// The training photo's file.
     pub training: PathBuf,
-    /// Bits that differ, of 256.
+    /// Bits that differ, of 64.
     pub bits: u32,
     /// Distance between their places, km.
     pub distance_km: f64,
 }
 
-type Bits = [u64; 4];
+type Bits = u64;
 
 /// Compares two datasets. Photos are pairs when at most `near` bits of their hashes differ.
 ///
@@ -132,7 +131,7 @@ pub fn check(
         .par_iter()
         .flat_map_iter(|(i, a)| {
             training_hashes.iter().filter_map(move |(j, b)| {
-                let bits = differing(a, b);
+                let bits = (a ^ b).count_ones();
                 (bits <= near).then_some((bits, *i, *j))
             })
         })
@@ -197,8 +196,8 @@ fn shared_uploaders(training: &Dataset, test: &Dataset) -> (Vec<SharedUploader>,
 
 fn hasher() -> Hasher {
     HasherConfig::new()
-        .hash_size(16, 16)
-        .hash_alg(HashAlg::Gradient)
+        .hash_size(8, 8)
+        .hash_alg(HashAlg::Median)
         .preproc_dct()
         .to_hasher()
 }
@@ -206,19 +205,15 @@ fn hasher() -> Hasher {
 fn hash_of(hasher: &Hasher, dataset: &Dataset, index: usize) -> Result<Bits, String> {
     let image = datasets::decode_image(dataset.image_path(index), &DecodeLimits::default())
         .map_err(|e| e.to_string())?;
-    Ok(words(hasher.hash_image(&image).as_bytes()))
+    Ok(word(hasher.hash_image(&image).as_bytes()))
 }
 
-fn words(bytes: &[u8]) -> Bits {
-    let mut bits = [0; 4];
-    for (k, byte) in bytes.iter().take(32).enumerate() {
-        bits[k / 8] |= u64::from(*byte) << (8 * (k % 8));
-    }
-    bits
-}
-
-fn differing(a: &Bits, b: &Bits) -> u32 {
-    a.iter().zip(b).map(|(a, b)| (a ^ b).count_ones()).sum()
+fn word(bytes: &[u8]) -> Bits {
+    bytes
+        .iter()
+        .take(8)
+        .enumerate()
+        .fold(0, |word, (k, byte)| word | u64::from(*byte) << (8 * k))
 }
 
 #[cfg(test)]
