@@ -50,7 +50,7 @@ async function generate() {
       enumsAsTypes: true,
       enumType: "string-literal",
       strictScalars: true,
-      scalars: { ID: "string", DateTime: "string", JSON: "unknown", Upload: "File" },
+      scalars: { ID: "string", DateTime: "string", NaiveDate: "string", JSON: "unknown", Upload: "File" },
     },
     plugins: [{ operations: {} }],
     pluginMap: { operations: operationTypes },

@@ -5,70 +5,100 @@ import type { Operation } from "./operation";
 type Exact<T extends { [key: string]: unknown }> = { [K in keyof T]: T[K] };
 /** Internal type. DO NOT USE DIRECTLY. */
 export type Incremental<T> = T | { [P in keyof T]?: P extends ' $fragmentName' | '__typename' ? T[P] : never };
-/** Degrees. west above east: the box crosses the 180th meridian. */
+/** A part of the Earth; give exactly one field. */
+export type Area =
+  {   /** A box. */
+  box: Box; polygon?: never; countries?: never; }
+  |  { box?: never;   /** A GeoJSON geometry, Polygon or MultiPolygon: longitude first, at most 10,000 corners, longitudes may run past 180 degrees. */
+  polygon: unknown; countries?: never; }
+  |  { box?: never; polygon?: never;   /** Countries by ISO 3166-1 code or English name, such as FR or Spain. */
+  countries: Array<string>; };
+
+/** A box, in degrees. With west above east it crosses the 180th meridian. */
 export type Box = {
+  /** Lowest latitude, -90 to 90. */
   south: number;
+  /** Western longitude, -180 to 180. */
   west: number;
+  /** Highest latitude, -90 to 90. */
   north: number;
+  /** Eastern longitude, -180 to 180. */
   east: number;
 };
 
-/** Exactly one of these (oneof). */
-export type Area =
-  {   box: Box; polygon?: never; countries?: never; }
-  |  { box?: never;   /** GeoJSON geometry: Polygon or MultiPolygon, longitude first; at most 10,000 vertices; longitudes may run past 180. */
-  polygon: unknown; countries?: never; }
-  |  { box?: never; polygon?: never;   /** ISO 3166-1 codes of two letters, or English names: ["FR", "Spain"]. */
-  countries: Array<string>; };
+/** What two releases are compared by. */
+export type DiffSource =
+  /** Reference photographs of the first release, which both may have learnt from, so that it flatters both. */
+  | 'PROBE'
+  /** Queries that the second release answered too, unseen, beside the first one. */
+  | 'SHADOW';
 
-export type Scoring =
-  | 'PROBABILITY'
-  | 'COSINE';
-
+/** How a photo is localised, and how much is told. */
 export type LocalizeOptions = {
+  /** Who asks, recorded with the prediction: at most 64 characters. Where the caller has an API key, the key's name goes before it. */
   client?: string | null | undefined;
+  /** The photo is known to be of this area: only places in it are answered, with the probabilities given that. */
   within?: Area | null | undefined;
+  /** How geocells are chosen. */
   scoring?: Scoring;
+  /** Average ten views of the photo: slower, and a little more accurate. */
   tenCrop?: boolean;
+  /** Candidates told, 1 to 100. */
   candidates?: number;
+  /** Reference images told, 0 to 100. */
   references?: number;
+  /** Probability that the recorded credible region holds, above 0 and below 1. */
   credibleMass?: number;
+  /** Which reference images may be told; those of the winning geocells when left out. */
   referenceFilter?: ReferenceFilter | null | undefined;
 };
 
 /** Which reference images may support an answer. */
 export type ReferenceFilter = {
+  /** Only those taken here. */
   within?: Area | null | undefined;
+  /** Only those taken at this time or later. */
   capturedSince?: string | null | undefined;
+  /** Only those taken at this time or before. */
   capturedUntil?: string | null | undefined;
+  /** Only those at least so alike: a cosine, -1 to 1. */
   minLikeness?: number | null | undefined;
-  /** Search the whole gallery (or `within`) instead of only the winning geocells. */
+  /** Search the whole gallery instead of the winning geocells alone. */
   anywhere?: boolean;
 };
 
-/**
- * READER: localize, look at releases, cells, references. ANALYST: + recorded predictions, analytics, diff, ground truth.
- * CONTRIBUTOR: + add/remove reference images. ADMIN: + activate, roll back, audit log.
- */
-export type Scope =
-  | 'READER'
-  | 'ANALYST'
-  | 'CONTRIBUTOR'
-  | 'ADMIN';
-
+/** Where a release stands in its life. */
 export type ReleaseStatus =
+  /** Being indexed; a killed build resumes. */
   | 'BUILDING'
+  /** Indexed and verified, waiting to be activated. */
   | 'READY'
+  /** The one that answers. */
   | 'ACTIVE'
+  /** Was active and may be again. */
   | 'RETIRED'
+  /** Could not be built, or was found broken. */
   | 'FAILED'
+  /** Its geocells and reference images were deleted; its predictions stay. */
   | 'PRUNED';
 
-export type DiffSource =
-  /** Reference photographs of `from`, which both may have learnt from. */
-  | 'PROBE'
-  /** Queries that a shadow answered too. */
-  | 'SHADOW';
+/** What a caller may do; each scope permits what those before it do. */
+export type Scope =
+  /** Localise photos, look at releases, geocells and reference images, and at its own predictions. */
+  | 'READER'
+  /** Everyone's predictions, analytics, comparisons of releases, ground truth. */
+  | 'ANALYST'
+  /** Add and remove reference images. */
+  | 'CONTRIBUTOR'
+  /** Activate releases and roll back, read the audit log. */
+  | 'ADMIN';
+
+/** How the similarities along a path of geocells become one score. */
+export type Scoring =
+  /** The product over levels of the softmax probabilities. */
+  | 'PROBABILITY'
+  /** The product over levels of (1 + cosine) / 2. */
+  | 'COSINE';
 
 export type SessionQueryVariables = Exact<{ [key: string]: never; }>;
 
@@ -91,7 +121,7 @@ export type ReferenceFragment = { id: string, releaseId: string, thumbnailUrl: s
 
 export type TruthFragment = { groundTruth: { errorKilometres: number, source: string, recordedAt: string, location: { latitude: number, longitude: number }, place: { name: string, continent: string, country: string, countryCode: string, region: string | null, locality: string | null } | null } | null };
 
-export type AnswerFragment = { id: string, releaseId: string, createdAt: string, fileName: string | null, photoSha256: string, client: string | null, confidence: number, entropy: number, outsideMass: number | null, cannotTell: string | null, scoring: Scoring | null, restricted: boolean | null, detailed: boolean, location: { latitude: number, longitude: number }, place: { name: string, continent: string, country: string, countryCode: string, region: string | null, locality: string | null } | null, within: Array<{ kilometres: number, name: string, probability: number }>, levels: Array<{ level: number, token: string, probability: number, photos: number | null, location: { latitude: number, longitude: number } }> | null, candidates: Array<{ rank: number, token: string, probability: number, location: { latitude: number, longitude: number }, place: { name: string, continent: string, country: string, countryCode: string, region: string | null, locality: string | null } | null, path: Array<{ level: number, token: string, cosine: number, probability: number }> | null }>, credibleRegion: { mass: number, wanted: number, areaKm2: number, tokens: Array<string>, geojson: unknown }, references: Array<{ likeness: number, distanceKilometres: number, image: { id: string, releaseId: string, thumbnailUrl: string, capturedAt: string | null, location: { latitude: number, longitude: number }, place: { name: string, continent: string, country: string, countryCode: string, region: string | null, locality: string | null } | null } }>, segmentation: { width: number, height: number, overlayUrl: string, classes: Array<{ class: number, name: string, share: number, colour: string }> } | null, timings: Array<{ stage: string, milliseconds: number }>, release: { levels: Array<{ level: number, geocells: number }> }, groundTruth: { errorKilometres: number, source: string, recordedAt: string, location: { latitude: number, longitude: number }, place: { name: string, continent: string, country: string, countryCode: string, region: string | null, locality: string | null } | null } | null };
+export type AnswerFragment = { id: string, releaseId: string, createdAt: string, fileName: string | null, photoSha256: string, client: string | null, confidence: number, entropy: number, outsideMass: number | null, cannotTell: string | null, scoring: Scoring | null, restricted: boolean | null, detailed: boolean, location: { latitude: number, longitude: number }, place: { name: string, continent: string, country: string, countryCode: string, region: string | null, locality: string | null } | null, within: Array<{ kilometres: number, name: string, probability: number }>, levels: Array<{ level: number, token: string, probability: number, photos: number | null, location: { latitude: number, longitude: number } }> | null, candidates: Array<{ rank: number, token: string, probability: number, location: { latitude: number, longitude: number }, place: { name: string, continent: string, country: string, countryCode: string, region: string | null, locality: string | null } | null, path: Array<{ level: number, token: string, cosine: number, probability: number }> | null }>, credibleRegion: { mass: number, wanted: number | null, areaKm2: number, tokens: Array<string>, geojson: unknown }, references: Array<{ likeness: number, distanceKilometres: number, image: { id: string, releaseId: string, thumbnailUrl: string, capturedAt: string | null, location: { latitude: number, longitude: number }, place: { name: string, continent: string, country: string, countryCode: string, region: string | null, locality: string | null } | null } }>, segmentation: { width: number, height: number, overlayUrl: string, classes: Array<{ class: number, name: string, share: number, colour: string }> } | null, timings: Array<{ stage: string, milliseconds: number }>, release: { levels: Array<{ level: number, geocells: number }> }, groundTruth: { errorKilometres: number, source: string, recordedAt: string, location: { latitude: number, longitude: number }, place: { name: string, continent: string, country: string, countryCode: string, region: string | null, locality: string | null } | null } | null };
 
 export type LocalizeMutationVariables = Exact<{
   photo: File;
@@ -99,14 +129,14 @@ export type LocalizeMutationVariables = Exact<{
 }>;
 
 
-export type LocalizeMutation = { localize: { id: string, releaseId: string, createdAt: string, fileName: string | null, photoSha256: string, client: string | null, confidence: number, entropy: number, outsideMass: number | null, cannotTell: string | null, scoring: Scoring | null, restricted: boolean | null, detailed: boolean, location: { latitude: number, longitude: number }, place: { name: string, continent: string, country: string, countryCode: string, region: string | null, locality: string | null } | null, within: Array<{ kilometres: number, name: string, probability: number }>, levels: Array<{ level: number, token: string, probability: number, photos: number | null, location: { latitude: number, longitude: number } }> | null, candidates: Array<{ rank: number, token: string, probability: number, location: { latitude: number, longitude: number }, place: { name: string, continent: string, country: string, countryCode: string, region: string | null, locality: string | null } | null, path: Array<{ level: number, token: string, cosine: number, probability: number }> | null }>, credibleRegion: { mass: number, wanted: number, areaKm2: number, tokens: Array<string>, geojson: unknown }, references: Array<{ likeness: number, distanceKilometres: number, image: { id: string, releaseId: string, thumbnailUrl: string, capturedAt: string | null, location: { latitude: number, longitude: number }, place: { name: string, continent: string, country: string, countryCode: string, region: string | null, locality: string | null } | null } }>, segmentation: { width: number, height: number, overlayUrl: string, classes: Array<{ class: number, name: string, share: number, colour: string }> } | null, timings: Array<{ stage: string, milliseconds: number }>, release: { levels: Array<{ level: number, geocells: number }> }, groundTruth: { errorKilometres: number, source: string, recordedAt: string, location: { latitude: number, longitude: number }, place: { name: string, continent: string, country: string, countryCode: string, region: string | null, locality: string | null } | null } | null } };
+export type LocalizeMutation = { localize: { id: string, releaseId: string, createdAt: string, fileName: string | null, photoSha256: string, client: string | null, confidence: number, entropy: number, outsideMass: number | null, cannotTell: string | null, scoring: Scoring | null, restricted: boolean | null, detailed: boolean, location: { latitude: number, longitude: number }, place: { name: string, continent: string, country: string, countryCode: string, region: string | null, locality: string | null } | null, within: Array<{ kilometres: number, name: string, probability: number }>, levels: Array<{ level: number, token: string, probability: number, photos: number | null, location: { latitude: number, longitude: number } }> | null, candidates: Array<{ rank: number, token: string, probability: number, location: { latitude: number, longitude: number }, place: { name: string, continent: string, country: string, countryCode: string, region: string | null, locality: string | null } | null, path: Array<{ level: number, token: string, cosine: number, probability: number }> | null }>, credibleRegion: { mass: number, wanted: number | null, areaKm2: number, tokens: Array<string>, geojson: unknown }, references: Array<{ likeness: number, distanceKilometres: number, image: { id: string, releaseId: string, thumbnailUrl: string, capturedAt: string | null, location: { latitude: number, longitude: number }, place: { name: string, continent: string, country: string, countryCode: string, region: string | null, locality: string | null } | null } }>, segmentation: { width: number, height: number, overlayUrl: string, classes: Array<{ class: number, name: string, share: number, colour: string }> } | null, timings: Array<{ stage: string, milliseconds: number }>, release: { levels: Array<{ level: number, geocells: number }> }, groundTruth: { errorKilometres: number, source: string, recordedAt: string, location: { latitude: number, longitude: number }, place: { name: string, continent: string, country: string, countryCode: string, region: string | null, locality: string | null } | null } | null } };
 
 export type PredictionQueryVariables = Exact<{
   id: string;
 }>;
 
 
-export type PredictionQuery = { prediction: { id: string, releaseId: string, createdAt: string, fileName: string | null, photoSha256: string, client: string | null, confidence: number, entropy: number, outsideMass: number | null, cannotTell: string | null, scoring: Scoring | null, restricted: boolean | null, detailed: boolean, location: { latitude: number, longitude: number }, place: { name: string, continent: string, country: string, countryCode: string, region: string | null, locality: string | null } | null, within: Array<{ kilometres: number, name: string, probability: number }>, levels: Array<{ level: number, token: string, probability: number, photos: number | null, location: { latitude: number, longitude: number } }> | null, candidates: Array<{ rank: number, token: string, probability: number, location: { latitude: number, longitude: number }, place: { name: string, continent: string, country: string, countryCode: string, region: string | null, locality: string | null } | null, path: Array<{ level: number, token: string, cosine: number, probability: number }> | null }>, credibleRegion: { mass: number, wanted: number, areaKm2: number, tokens: Array<string>, geojson: unknown }, references: Array<{ likeness: number, distanceKilometres: number, image: { id: string, releaseId: string, thumbnailUrl: string, capturedAt: string | null, location: { latitude: number, longitude: number }, place: { name: string, continent: string, country: string, countryCode: string, region: string | null, locality: string | null } | null } }>, segmentation: { width: number, height: number, overlayUrl: string, classes: Array<{ class: number, name: string, share: number, colour: string }> } | null, timings: Array<{ stage: string, milliseconds: number }>, release: { levels: Array<{ level: number, geocells: number }> }, groundTruth: { errorKilometres: number, source: string, recordedAt: string, location: { latitude: number, longitude: number }, place: { name: string, continent: string, country: string, countryCode: string, region: string | null, locality: string | null } | null } | null } | null };
+export type PredictionQuery = { prediction: { id: string, releaseId: string, createdAt: string, fileName: string | null, photoSha256: string, client: string | null, confidence: number, entropy: number, outsideMass: number | null, cannotTell: string | null, scoring: Scoring | null, restricted: boolean | null, detailed: boolean, location: { latitude: number, longitude: number }, place: { name: string, continent: string, country: string, countryCode: string, region: string | null, locality: string | null } | null, within: Array<{ kilometres: number, name: string, probability: number }>, levels: Array<{ level: number, token: string, probability: number, photos: number | null, location: { latitude: number, longitude: number } }> | null, candidates: Array<{ rank: number, token: string, probability: number, location: { latitude: number, longitude: number }, place: { name: string, continent: string, country: string, countryCode: string, region: string | null, locality: string | null } | null, path: Array<{ level: number, token: string, cosine: number, probability: number }> | null }>, credibleRegion: { mass: number, wanted: number | null, areaKm2: number, tokens: Array<string>, geojson: unknown }, references: Array<{ likeness: number, distanceKilometres: number, image: { id: string, releaseId: string, thumbnailUrl: string, capturedAt: string | null, location: { latitude: number, longitude: number }, place: { name: string, continent: string, country: string, countryCode: string, region: string | null, locality: string | null } | null } }>, segmentation: { width: number, height: number, overlayUrl: string, classes: Array<{ class: number, name: string, share: number, colour: string }> } | null, timings: Array<{ stage: string, milliseconds: number }>, release: { levels: Array<{ level: number, geocells: number }> }, groundTruth: { errorKilometres: number, source: string, recordedAt: string, location: { latitude: number, longitude: number }, place: { name: string, continent: string, country: string, countryCode: string, region: string | null, locality: string | null } | null } | null } | null };
 
 export type PredictionRegionQueryVariables = Exact<{
   id: string;
@@ -114,7 +144,7 @@ export type PredictionRegionQueryVariables = Exact<{
 }>;
 
 
-export type PredictionRegionQuery = { prediction: { credibleRegion: { mass: number, wanted: number, areaKm2: number, tokens: Array<string>, geojson: unknown } } | null };
+export type PredictionRegionQuery = { prediction: { credibleRegion: { mass: number, wanted: number | null, areaKm2: number, tokens: Array<string>, geojson: unknown } } | null };
 
 export type PredictionGeojsonQueryVariables = Exact<{
   id: string;
@@ -346,5 +376,5 @@ export const AnalyticsViews: Operation<AnalyticsViewsQuery, AnalyticsViewsQueryV
 
 export const Analytics: Operation<AnalyticsQuery, AnalyticsQueryVariables> = {
   name: "Analytics",
-  text: "query Analytics($view: String!, $release: ID, $since: String, $first: Int!) { analytics(view: $view, release: $release, since: $since, first: $first) { view { columns { name } } rows truncated } }",
+  text: "query Analytics($view: String!, $release: ID, $since: NaiveDate, $first: Int!) { analytics(view: $view, release: $release, since: $since, first: $first) { view { columns { name } } rows truncated } }",
 };
