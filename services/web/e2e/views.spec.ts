@@ -3,8 +3,8 @@ import { ask, expect, open, query, settled, test } from "./flow";
 test("explore: cells at a level, counts, photos in sight, a cell's page", async ({ page }) => {
   await open(page, "#/explore?level=1");
   const slider = page.getByRole("slider");
-  await expect(page.getByText(/cells? in sight/)).toBeVisible();
-  const count = async () => Number(/([\d,]+) cells?/.exec(await page.getByText(/cells? in sight/).innerText())?.[1]?.replaceAll(",", ""));
+  await expect(page.locator(".fact[role=status]")).toBeVisible();
+  const count = async () => Number(/([\d,]+) cells?/.exec(await page.locator(".fact[role=status]").innerText())?.[1]?.replaceAll(",", ""));
   const coarse = await count();
   await slider.fill("5");
   await expect(page).toHaveURL(/level=5/);

@@ -5,4 +5,4 @@ import { test } from "vitest";
 test("generated.ts is what operations.graphql and the service's schema give", () => {
   const script = fileURLToPath(new URL("../scripts/types.mjs", import.meta.url));
   execFileSync(process.execPath, [script, "--check"], { stdio: "pipe" });
-});
+}, 60_000);

@@ -36,7 +36,7 @@ export function byProbability(cells: readonly CellFeature[]): FeatureCollection 
   return collectionOf(
     features.map((cell) => {
       const value = cell.properties.probability ?? 0;
-      return painted(cell, value, 0.35 + 0.45 * Math.min(1, Math.sqrt(value)));
+      return painted(cell, value, 0.1 + 0.7 * Math.min(1, Math.sqrt(value)));
     }),
   );
 }
