@@ -214,8 +214,7 @@ impl Bench {
         let run = RunFolder::new(folder.join("run"));
         let options = TrainingOptions {
             resume: run.is_started(),
-            cache: self.out.join("cache"),
-            device: self.device.clone(),
+            ..TrainingOptions::new(self.out.join("cache"), self.device.clone())
         };
         let report = train(&self.training, &trial.config, &run, &options, progress, cancel)?;
         // What a finished run would go on from is three times its weights.
