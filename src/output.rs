@@ -20,11 +20,11 @@ pub struct Answer;
 
 impl Write for Answer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        io::stdout().write(bytes).or_else(|error| end_unread(error))
+        io::stdout().write(bytes).or_else(end_unread)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stdout().flush().or_else(|error| end_unread(error))
+        io::stdout().flush().or_else(end_unread)
     }
 }
 

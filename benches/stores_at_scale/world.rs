@@ -123,7 +123,7 @@ impl World {
                 scale: 1.0,
                 prior_weight: 0.0,
                 cannot_tell_below: 0.0,
-                ..models::Calibration::default()..models::Calibration::default()
+                ..models::Calibration::default()
             },
         }
     }

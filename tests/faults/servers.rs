@@ -192,7 +192,7 @@ impl Servers {
     /// Kills one server after the other, round by round.
     fn kill(&mut self, round: usize) -> Killed {
         match &mut self.qdrant {
-            Some(qdrant) if round % 2 == 0 => {
+            Some(qdrant) if round.is_multiple_of(2) => {
                 qdrant.kill();
                 Killed::Qdrant
             }

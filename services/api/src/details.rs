@@ -94,10 +94,13 @@ impl Details {
     }
 }
 
+/// Details by prediction, and the predictions from the oldest on.
+type Kept = (HashMap<Uuid, Arc<Details>>, VecDeque<Uuid>);
+
 /// The details of the last answers.
 #[derive(Default)]
 pub(crate) struct RecentDetails {
-    kept: Mutex<(HashMap<Uuid, Arc<Details>>, VecDeque<Uuid>)>,
+    kept: Mutex<Kept>,
 }
 
 impl RecentDetails {

@@ -62,8 +62,7 @@ impl Rates {
             Some(key) => self.of_key(key.id, per_minute).check_n(requests),
             None => {
                 let Some(address) = address else { return Ok(()) };
-                let counted = self.of_addresses(per_minute).check_key_n(&address, requests);
-                counted
+                self.of_addresses(per_minute).check_key_n(&address, requests)
             }
         };
         match counted {

@@ -1,7 +1,12 @@
 import { ask, expect, open, query, settled, test } from "./flow";
 
 test("explore: cells at a level, counts, photos in sight, a cell's page", async ({ page }) => {
-  await open(page, "#/explore?level=1");
+  const { geocells } = await query<{ geocells: { nodes: { location: { latitude: number; longitude: number } }[] } }>(
+    page,
+    "{ geocells(level: 5, first: 1) { nodes { location { latitude longitude } } } }",
+  );
+  const { latitude = 0, longitude = 0 } = geocells.nodes[0]?.location ?? {};
+  await open(page, `#/explore?level=1&at=${latitude.toFixed(4)},${longitude.toFixed(4)},1.50`);
   const slider = page.getByRole("slider");
   await expect(page.locator(".fact[role=status]")).toBeVisible();
   const count = async () => Number(/([\d,]+) cells?/.exec(await page.locator(".fact[role=status]").innerText())?.[1]?.replaceAll(",", ""));

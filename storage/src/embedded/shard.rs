@@ -196,13 +196,21 @@ mod tests {
             let norm = row.iter().map(|x| x * x).sum::<f32>().sqrt();
             row.into_iter().map(|x| x / norm).collect::<Vec<f32>>()
         };
-        let rows: Vec<Vec<f32>> = (0..POINTS).map(|_| unit()).collect();
-        let queries: Vec<Vec<f32>> = (0..40)
-            .map(|at| {
-                let (near, noise) = (&rows[at * 500], unit());
-                near.iter().zip(noise).map(|(x, y)| x + 0.7 * y).collect()
-            })
-            .collect();
+        // Like embeddings, and unlike noise, they differ most in few directions.
+        let directions: Vec<Vec<f32>> = (0..12).map(|_| unit()).collect();
+        let mut image = || {
+            let (shares, noise) = (unit(), unit());
+            let mut row: Vec<f32> = noise.iter().map(|x| 0.1 * x).collect();
+            for (direction, share) in directions.iter().zip(shares) {
+                row.iter_mut()
+                    .zip(direction)
+                    .for_each(|(x, y)| *x += 4.0 * share * y);
+            }
+            let norm = row.iter().map(|x| x * x).sum::<f32>().sqrt();
+            row.into_iter().map(|x| x / norm).collect::<Vec<f32>>()
+        };
+        let rows: Vec<Vec<f32>> = (0..POINTS).map(|_| image()).collect();
+        let queries: Vec<Vec<f32>> = (0..40).map(|_| image()).collect();
         let mut shard = Shard::create(&path, &spec).unwrap();
         for (first, chunk) in rows.chunks(500).enumerate() {
             let points = chunk

@@ -17,7 +17,7 @@ impl Cluster {
     /// A running server, or none where Postgres is not installed; then a line says so.
     pub fn start() -> Option<Self> {
         let Some(programs) = programs() else {
-            println!("skipped: no initdb under /usr/lib/postgresql/*/bin or in PATH");
+            eprintln!("skipped: no initdb under /usr/lib/postgresql/*/bin or in PATH");
             return None;
         };
         let folder = tempfile::tempdir().unwrap();
@@ -38,7 +38,7 @@ impl Cluster {
                 .arg(cluster.folder.path())
                 .status();
             if !owned.is_ok_and(|status| status.success()) {
-                println!("skipped: run as root, and there is no user postgres to run the server as");
+                eprintln!("skipped: run as root, and there is no user postgres to run the server as");
                 return None;
             }
         }

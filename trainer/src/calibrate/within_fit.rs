@@ -112,9 +112,9 @@ fn solve(mut matrix: [[f64; 3]; 3], mut right: [f64; 3], free: [bool; 3]) -> [f6
     for k in 0..3 {
         for i in k + 1..3 {
             let factor = matrix[i][k] / matrix[k][k];
-            for j in k..3 {
-                matrix[i][j] -= factor * matrix[k][j];
-            }
+            let above = matrix[k];
+            let row = matrix[i].iter_mut().zip(above);
+            row.skip(k).for_each(|(x, y)| *x -= factor * y);
             right[i] -= factor * right[k];
         }
     }
