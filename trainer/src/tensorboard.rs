@@ -206,7 +206,7 @@ mod tests {
                 })
             });
             let crc = !register;
-            ((crc >> 15) | (crc << 17)).wrapping_add(0xa282_ead8)
+            crc.rotate_right(15).wrapping_add(0xa282_ead8)
         };
         let mut rest = bytes;
         let mut records = Vec::new();

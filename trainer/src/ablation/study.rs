@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::trial::{Levels, Method, Trial, reading};
 use crate::TrainingConfig;
-use crate::config::{Duplicates, SegmenterConfig};
+use crate::config::{Duplicates, PhotoAccess, SegmenterConfig};
 
 /// One table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -303,14 +303,17 @@ fn segmentation(base: &TrainingConfig) -> Study {
         rows.push(
             ours("the dataset's maps in training, none at query time", base, |_| ()).read(reading::NO_MAPS),
         );
-        rows.push(ours("a compact segmenter trained on them", base, |c| {
-            c.segmenter = SegmenterConfig::Compact {
-                steps: 300,
-                batch_size: 64,
-                learning_rate: 3e-3,
-                max_seconds: None,
-            };
-        }));
+        // It learns from decoded photos.
+        if base.data.photos == PhotoAccess::Decoded {
+            rows.push(ours("a compact segmenter trained on them", base, |c| {
+                c.segmenter = SegmenterConfig::Compact {
+                    steps: 300,
+                    batch_size: 64,
+                    learning_rate: 3e-3,
+                    max_seconds: None,
+                };
+            }));
+        }
         rows.push(ours("none, in training and at query time", base, |c| {
             c.segmenter = SegmenterConfig::None
         }));
