@@ -38,8 +38,11 @@ enum What {
 
 #[derive(clap::Args)]
 struct Create {
-    /// Who will have it: 1 to 64 characters
+    /// Who will have it: 1 to 64 characters without `/`; predictions belong to this name
     name: String,
+    /// Make one more key for a name that has a working one, to replace it without a gap: both see the same predictions
+    #[arg(long)]
+    another: bool,
     /// What it permits, and all narrower ones: reader (localize, look), analyst (everyone's predictions, analytics, ground truth), contributor
     /// (reference images), admin (activate, roll back, audit log)
     #[arg(long, value_name = "SCOPE")]
@@ -67,6 +70,17 @@ pub fn run(args: &Args, settings: &Settings) -> Result<()> {
 }
 
 async fn make(create: &Create, catalog: &dyn Catalog) -> Result<()> {
+    if !create.another {
+        let keys = catalog.api_keys().await?;
+        let working = |key: &&ApiKey| key.name == create.name && key.revoked_at.is_none();
+        if let Some(other) = keys.iter().find(working) {
+            bail!(
+                "{:?} has a working key already ({}), and keys of one name see each other's predictions: choose another name, revoke that key, or pass --another to replace it without a gap",
+                create.name,
+                other.id
+            );
+        }
+    }
     let (text, sha256) = api::new_key();
     let key = ApiKey {
         requests_per_minute: create.rate,

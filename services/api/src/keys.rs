@@ -26,12 +26,7 @@ const USE_WRITTEN_EVERY: Duration = Duration::from_secs(60);
 /// Makes a key of 256 random bits: its text, to be shown once, and the digest to be kept.
 #[must_use]
 pub fn new_key() -> (String, String) {
-    // Three UUIDs of version 4 have 366 bits of the system's random numbers.
-    let mut pool = Sha256::new();
-    for _ in 0..3 {
-        pool.update(Uuid::new_v4().as_bytes());
-    }
-    let random = pool.finalize();
+    let random: [u8; 32] = rand::random();
     let text = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(random));
     let digest = digest(&text);
     (text, digest)

@@ -109,6 +109,13 @@ impl ApiKey {
                 "the name of a key must have 1 to 64 printable characters".to_owned(),
             ));
         }
+        // Records name a client `key/label`: another key's label must not read like this key's name.
+        if self.name.contains('/') {
+            return Err(Error::Invalid(
+                "the name of a key must not have a `/`, which separates it from its clients' labels"
+                    .to_owned(),
+            ));
+        }
         let hexadecimal = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
         if self.sha256.len() != 64 || !self.sha256.chars().all(hexadecimal) {
             return Err(Error::Invalid(

@@ -88,6 +88,7 @@ pub async fn bad_api_keys_are_refused(at: &dyn CatalogPlace) {
         with(&|key| key.name.clear()),
         with(&|key| key.name = "line\nbreak".to_owned()),
         with(&|key| key.name = "x".repeat(65)),
+        with(&|key| key.name = "a/b".to_owned()),
         with(&|key| key.sha256 = "e".repeat(63)),
         with(&|key| key.sha256 = "E".repeat(64)),
         with(&|key| key.requests_per_minute = Some(0)),
