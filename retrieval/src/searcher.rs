@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::future::try_join_all;
 use geocells::GeocellId;
 use models::Calibration;
 use storage::{CollectionName, CollectionState, Hit, PointId, ReleaseId, SearchRequest, VectorStore};
@@ -133,13 +134,10 @@ impl Searcher {
         }
         let depth = self.model.cells.depth();
         let mut tops: Vec<Vec<Vec<Scored>>> = vec![Vec::with_capacity(depth); embeddings.len()];
-        for level in 0..depth {
-            for (query, top) in self
-                .search_level(level, embeddings, options.searched)
-                .await?
-                .into_iter()
-                .enumerate()
-            {
+        // All levels at once: on a server this takes one journey there and back instead of seven.
+        let levels = (0..depth).map(|level| self.search_level(level, embeddings, options.searched));
+        for level in try_join_all(levels).await? {
+            for (query, top) in level.into_iter().enumerate() {
                 tops[query].push(top);
             }
         }

@@ -1,7 +1,7 @@
 //! The embedded catalog: one SQLite file, shared by any number of processes.
 //!
 //! The file is in WAL mode, so that readers never wait for a writer. Writers take their lock at the start of a transaction
-//! (`BEGIN IMMEDIATE`) and wait up to ten seconds for one another.
+//! (`BEGIN IMMEDIATE`); those of one process queue, those of several wait up to ten seconds for one another.
 
 mod analytics;
 mod api_keys;
@@ -17,5 +17,6 @@ mod retention;
 mod row;
 mod store;
 mod truths;
+mod write;
 
 pub use store::SqliteCatalog;

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{QueryBuilder, Row, Sqlite, SqliteTransaction};
+use sqlx::{QueryBuilder, Row, Sqlite};
 use uuid::Uuid;
 
 use super::row::{Columns, json_text, time_text, undecodable};
 use super::store::SqliteCatalog;
+use super::write::Write;
 use crate::{
     Candidate, CredibleRegion, Error, LevelCell, Prediction, PredictionFilter, ReleaseId, Result, Shadows,
 };
@@ -106,7 +107,7 @@ impl SqliteCatalog {
     }
 
     /// Only an answer that was given can be shadowed.
-    async fn require_given(&self, transaction: &mut SqliteTransaction<'_>, id: Uuid) -> Result<()> {
+    async fn require_given(&self, transaction: &mut Write, id: Uuid) -> Result<()> {
         sqlx::query("SELECT 1 FROM predictions WHERE id = ?1 AND shadow_of IS NULL")
             .bind(id.to_string())
             .fetch_optional(&mut **transaction)

@@ -1,11 +1,12 @@
 //! Releases and their life.
 
 use chrono::Utc;
+use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{Row, SqliteTransaction};
 
 use super::row::{Columns, json_text, time_text, undecodable};
 use super::store::SqliteCatalog;
+use super::write::Write;
 use crate::catalog::{check_loadable, check_same_build, check_shape, check_transition};
 use crate::{AuditEntry, Error, NewRelease, Release, ReleaseCounts, ReleaseId, ReleaseStatus, Result};
 
@@ -112,11 +113,7 @@ impl SqliteCatalog {
         Ok(deleted)
     }
 
-    async fn empty_release(
-        &self,
-        transaction: &mut SqliteTransaction<'_>,
-        id: &ReleaseId,
-    ) -> Result<ReleaseCounts> {
+    async fn empty_release(&self, transaction: &mut Write, id: &ReleaseId) -> Result<ReleaseCounts> {
         let mut deleted = [0; 2];
         for (deleted, statement) in deleted.iter_mut().zip([
             "DELETE FROM geocells WHERE release = ?1",
@@ -222,7 +219,7 @@ impl SqliteCatalog {
             .map_err(|error| self.error(error))
     }
 
-    async fn insert(&self, transaction: &mut SqliteTransaction<'_>, new: &NewRelease) -> Result<()> {
+    async fn insert(&self, transaction: &mut Write, new: &NewRelease) -> Result<()> {
         sqlx::query(
             "INSERT INTO releases (id, status, checkpoint_id, checkpoint_path, embedding_dimension, levels,
                                    dataset_digest, store, created_at)
@@ -242,7 +239,7 @@ impl SqliteCatalog {
         Ok(())
     }
 
-    async fn resume(&self, transaction: &mut SqliteTransaction<'_>, new: &NewRelease) -> Result<()> {
+    async fn resume(&self, transaction: &mut Write, new: &NewRelease) -> Result<()> {
         sqlx::query(
             "UPDATE releases SET status = 'building', message = NULL, checkpoint_path = ?2, store = ?3,
                     geocells = NULL, reference_images = NULL, ready_at = NULL
@@ -257,11 +254,7 @@ impl SqliteCatalog {
         Ok(())
     }
 
-    async fn count_what_was_built(
-        &self,
-        transaction: &mut SqliteTransaction<'_>,
-        id: &ReleaseId,
-    ) -> Result<()> {
+    async fn count_what_was_built(&self, transaction: &mut Write, id: &ReleaseId) -> Result<()> {
         sqlx::query(
             "UPDATE releases SET ready_at = ?2,
                     geocells = (SELECT count(*) FROM geocells WHERE release = ?1),
@@ -276,7 +269,7 @@ impl SqliteCatalog {
         Ok(())
     }
 
-    async fn make_active(&self, transaction: &mut SqliteTransaction<'_>, id: &ReleaseId) -> Result<()> {
+    async fn make_active(&self, transaction: &mut Write, id: &ReleaseId) -> Result<()> {
         sqlx::query("UPDATE releases SET status = 'retired' WHERE status = 'active'")
             .execute(&mut **transaction)
             .await

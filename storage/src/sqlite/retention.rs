@@ -1,9 +1,10 @@
 //! Deleting predictions by age, client or release.
 
-use sqlx::{QueryBuilder, Sqlite, SqliteTransaction};
+use sqlx::{QueryBuilder, Sqlite};
 
 use super::row::{Columns, time_text};
 use super::store::SqliteCatalog;
+use super::write::Write;
 use crate::{AuditEntry, DeletedPredictions, PredictionSelection, Result};
 
 impl SqliteCatalog {
@@ -51,11 +52,7 @@ impl SqliteCatalog {
     }
 
     /// Fills the temporary table with the ids of what is selected and of its shadows.
-    async fn select_going(
-        &self,
-        transaction: &mut SqliteTransaction<'_>,
-        which: &PredictionSelection,
-    ) -> Result<()> {
+    async fn select_going(&self, transaction: &mut Write, which: &PredictionSelection) -> Result<()> {
         let mut select =
             QueryBuilder::<Sqlite>::new("INSERT INTO going SELECT id FROM predictions WHERE TRUE");
         if let Some(before) = which.before {
@@ -82,7 +79,7 @@ impl SqliteCatalog {
         Ok(())
     }
 
-    async fn count_going(&self, transaction: &mut SqliteTransaction<'_>) -> Result<DeletedPredictions> {
+    async fn count_going(&self, transaction: &mut Write) -> Result<DeletedPredictions> {
         let row = sqlx::query(
             "SELECT count(*) FILTER (WHERE shadow_of IS NULL) AS predictions,
                     count(*) FILTER (WHERE shadow_of IS NOT NULL) AS shadows,

@@ -1,17 +1,20 @@
 //! The SQLite file as a [`Catalog`].
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use geocells::GeocellId;
 use sqlx::sqlite::SqliteConnection;
-use sqlx::{Connection, SqlitePool, SqliteTransaction};
+use sqlx::{Connection, SqlitePool};
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::error::translate;
 use super::migrate::{migrate, state};
 use super::open::{open, options};
+use super::write::Write;
 use crate::analytics::{AnalyticsQuery, Refreshed};
 use crate::catalog::{EachRow, Hold};
 use crate::{
@@ -25,6 +28,8 @@ use crate::{
 pub struct SqliteCatalog {
     pub(super) path: PathBuf,
     pub(super) pool: SqlitePool,
+    /// Whose turn it is to write, among the tasks of this process.
+    writers: Arc<Mutex<()>>,
 }
 
 impl SqliteCatalog {
@@ -37,7 +42,11 @@ impl SqliteCatalog {
     pub async fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_owned();
         let pool = open(&path).await?;
-        Ok(Self { path, pool })
+        Ok(Self {
+            path,
+            pool,
+            writers: Arc::default(),
+        })
     }
 
     /// Which migrations an existing file has and lacks.
@@ -74,14 +83,13 @@ impl SqliteCatalog {
     }
 
     /// A transaction that holds the write lock from its start, so that it never fails half-way for want of it.
-    pub(super) async fn begin(&self) -> Result<SqliteTransaction<'static>> {
-        self.pool
-            .begin_with("BEGIN IMMEDIATE")
-            .await
-            .map_err(|error| self.error(error))
+    pub(super) async fn begin(&self) -> Result<Write> {
+        let turn = self.writers.clone().lock_owned().await;
+        let transaction = self.pool.begin_with("BEGIN IMMEDIATE").await;
+        Ok(Write::new(transaction.map_err(|error| self.error(error))?, turn))
     }
 
-    pub(super) async fn commit(&self, transaction: SqliteTransaction<'_>) -> Result<()> {
+    pub(super) async fn commit(&self, transaction: Write) -> Result<()> {
         transaction.commit().await.map_err(|error| self.error(error))
     }
 
