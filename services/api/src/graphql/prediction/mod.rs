@@ -1,10 +1,17 @@
 //! `Prediction`: one answered photo.
 
+mod parts;
+mod record;
+
 use std::sync::Arc;
 
 use async_graphql::{ComplexObject, Context, Enum, ID, Json, SimpleObject};
 use chrono::{DateTime, Utc};
-use geocells::{GeocellId, LatLng, THRESHOLDS};
+use geocells::{GeocellId, LatLng};
+pub use parts::{
+    Candidate, CredibleRegion, GroundTruth, LevelAnswer, LevelMatch, StageTiming, SupportingReference,
+    WithinDistance,
+};
 use serde_json::json;
 use storage::{ReleaseId, Scope};
 use uuid::Uuid;
@@ -19,7 +26,6 @@ use super::segmentation::{ClassShare, Segmentation};
 use super::{caller, service};
 use crate::caller::Caller;
 use crate::details::Details;
-use crate::metrics::STAGES;
 use crate::request_error::{Code, RequestError};
 
 /// Most cells of a level that are told of one photo.
@@ -284,7 +290,10 @@ pub(crate) fn expired() -> RequestError {
 }
 
 /// A prediction from the record that the caller may see; none where there is none.
-pub(super) async fn find(ctx: &Context<'_>, id: Uuid) -> async_graphql::Result<Option<Prediction>> {
+pub(in crate::graphql) async fn find(
+    ctx: &Context<'_>,
+    id: Uuid,
+) -> async_graphql::Result<Option<Prediction>> {
     let record = match service(ctx)?.catalog().prediction(id).await {
         Ok(record) => record,
         Err(error) if error.is_not_found() => return Ok(None),
@@ -316,292 +325,4 @@ fn region_features(caller: &Caller, cells: &[GeocellId]) -> Vec<serde_json::Valu
         })
     };
     cells.iter().map(feature).collect()
-}
-
-/// A probability by distance.
-#[derive(Debug, Clone, PartialEq, SimpleObject)]
-pub struct WithinDistance {
-    /// Great-circle distance from the answer, in kilometres.
-    pub kilometres: f64,
-    /// The field's name for it: street, city, region, country, continent.
-    pub name: String,
-    /// Probability that the true place is within it, 0 to 1.
-    pub probability: f64,
-}
-
-/// A finest geocell that was considered.
-#[derive(Debug, Clone, SimpleObject)]
-#[graphql(complex)]
-pub struct Candidate {
-    /// 1 for the answer.
-    pub rank: usize,
-    /// S2 token of the finest geocell.
-    pub token: Token,
-    /// Posterior probability, 0 to 1.
-    pub probability: f64,
-    /// Mean place of the cell's training photos.
-    pub location: Location,
-    /// Match at each level of the path, coarsest first. Null for a prediction read from the record.
-    pub path: Option<Vec<LevelMatch>>,
-    #[graphql(skip)]
-    release: ReleaseId,
-    #[graphql(skip)]
-    cell: GeocellId,
-    #[graphql(skip)]
-    at: LatLng,
-}
-
-#[ComplexObject]
-impl Candidate {
-    /// What people call its location; null at sea.
-    async fn place(&self) -> Option<Place> {
-        Place::of(self.at)
-    }
-
-    /// The geocell, with its relatives and outline.
-    async fn geocell(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Geocell>> {
-        let index = service(ctx)?.geocells(&self.release).await?;
-        let level = index.levels().checked_sub(1);
-        Ok(index
-            .find(self.cell, level)
-            .map(|record| Geocell::new(&self.release, &index, record)))
-    }
-}
-
-/// How well the photo matches one geocell of a path, taken by itself.
-#[derive(Debug, Clone, PartialEq, SimpleObject)]
-pub struct LevelMatch {
-    /// 0 is the coarsest.
-    pub level: usize,
-    /// S2 token.
-    pub token: Token,
-    /// Cosine of visual and geographic embedding, -1 to 1.
-    pub cosine: f64,
-    /// Softmax of cosine / temperature over all geocells of the level, 0 to 1.
-    pub probability: f64,
-}
-
-/// The best geocell of one level, by the path down to it.
-#[derive(Debug, Clone, PartialEq, SimpleObject)]
-#[graphql(complex)]
-pub struct LevelAnswer {
-    /// 0 is the coarsest.
-    pub level: usize,
-    /// S2 token.
-    pub token: Token,
-    /// Mean place of its training photos.
-    pub location: Location,
-    /// Training photos in it. Null for a prediction read from the record.
-    pub photos: Option<u64>,
-    /// Posterior probability over the level's geocells given the path down to it, 0 to 1.
-    pub probability: f64,
-    /// Upper bound of the probability outside the level's candidates that were scored, 0 to 1. Null for a prediction read from
-    /// the record.
-    pub outside_mass: Option<f64>,
-    #[graphql(skip)]
-    release: ReleaseId,
-    #[graphql(skip)]
-    cell: GeocellId,
-}
-
-#[ComplexObject]
-impl LevelAnswer {
-    /// The geocell, with its relatives and outline.
-    async fn geocell(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Geocell>> {
-        let index = service(ctx)?.geocells(&self.release).await?;
-        Ok(index
-            .find(self.cell, Some(self.level))
-            .map(|record| Geocell::new(&self.release, &index, record)))
-    }
-}
-
-/// The smallest set of finest geocells that holds a wanted probability.
-#[derive(Debug, Clone, SimpleObject)]
-#[graphql(complex)]
-pub struct CredibleRegion {
-    /// The probability that its cells hold, 0 to 1.
-    pub mass: f64,
-    /// The probability that was asked for; null for the recorded region.
-    pub wanted: Option<f64>,
-    /// Their area together, in square kilometres.
-    pub area_km2: f64,
-    /// Their S2 tokens, most probable first.
-    pub tokens: Vec<Token>,
-    #[graphql(skip)]
-    cells: Vec<GeocellId>,
-}
-
-#[ComplexObject]
-impl CredibleRegion {
-    /// Its cells as a GeoJSON FeatureCollection of polygons, cut at the 180th meridian.
-    async fn geojson(&self, ctx: &Context<'_>) -> GeoJson {
-        let features = region_features(caller(ctx), &self.cells);
-        Json(json!({ "type": "FeatureCollection", "features": features }))
-    }
-}
-
-impl CredibleRegion {
-    fn new(wanted: Option<f64>, mass: f64, area_km2: f64, cells: Vec<GeocellId>) -> Self {
-        Self {
-            mass,
-            wanted,
-            area_km2,
-            tokens: cells.iter().map(|cell| Token(*cell)).collect(),
-            cells,
-        }
-    }
-}
-
-/// A reference image that supports an answer.
-#[derive(Debug, Clone, SimpleObject)]
-pub struct SupportingReference {
-    /// Cosine of its visual embedding and the photo's, -1 to 1.
-    pub likeness: f64,
-    /// Great-circle distance from the predicted place, in kilometres.
-    pub distance_kilometres: f64,
-    /// The reference image.
-    pub image: ReferenceImage,
-}
-
-/// Time of one stage. Stages that serve several photos at once are divided among them.
-#[derive(Debug, Clone, PartialEq, SimpleObject)]
-pub struct StageTiming {
-    /// The stage: queue, decode, preprocess, segment, encode, search, references, total.
-    pub stage: String,
-    /// Milliseconds.
-    pub milliseconds: f64,
-}
-
-/// Where a predicted photo was really taken.
-#[derive(Debug, Clone, PartialEq, SimpleObject)]
-pub struct GroundTruth {
-    /// What people call the true place; null at sea.
-    pub place: Option<Place>,
-    /// The true place.
-    pub location: Location,
-    /// Great-circle distance between it and the prediction, in kilometres.
-    pub error_kilometres: f64,
-    /// Who says so.
-    pub source: String,
-    /// When it was recorded.
-    pub recorded_at: DateTime<Utc>,
-}
-
-impl From<storage::Prediction> for Prediction {
-    fn from(record: storage::Prediction) -> Self {
-        let candidate = |(index, candidate): (usize, &storage::Candidate)| Candidate {
-            rank: index + 1,
-            token: Token(candidate.token),
-            probability: candidate.probability,
-            location: candidate.location.into(),
-            path: None,
-            release: record.release.clone(),
-            cell: candidate.token,
-            at: candidate.location,
-        };
-        let within = THRESHOLDS
-            .iter()
-            .zip(record.within)
-            .map(|(threshold, probability)| WithinDistance {
-                kilometres: threshold.km.get(),
-                name: threshold.name.to_owned(),
-                probability,
-            });
-        let level = |level: &storage::LevelCell| LevelAnswer {
-            level: level.level,
-            token: Token(level.token),
-            location: level.location.into(),
-            photos: None,
-            probability: level.probability,
-            outside_mass: None,
-            release: record.release.clone(),
-            cell: level.token,
-        };
-        let levels: Vec<LevelAnswer> = record.levels.iter().map(level).collect();
-        let region = record.credible_region;
-        Self {
-            id: ID(record.id.to_string()),
-            release_id: ID(record.release.to_string()),
-            created_at: record.created_at,
-            photo_sha256: record.photo_sha256,
-            file_name: record.file_name,
-            location: record.location.into(),
-            confidence: record.confidence,
-            within: within.collect(),
-            entropy: record.entropy,
-            outside_mass: None,
-            cannot_tell: record.cannot_tell,
-            levels: Some(levels).filter(|levels| !levels.is_empty()),
-            scene: None,
-            timings: stages(&record.timings),
-            client: record.client,
-            all_candidates: record.candidates.iter().enumerate().map(candidate).collect(),
-            region: RecordedRegion {
-                mass: region.probability,
-                area_km2: region.area_km2,
-                cells: region.geocells,
-            },
-            supporting: record.references.into(),
-            key: record.id,
-            at: record.location,
-            place: record.place.map(Into::into),
-            release: record.release,
-        }
-    }
-}
-
-impl Prediction {
-    /// A prediction that has just been made and recorded: the record, and what only the fresh answer knows.
-    pub(super) fn fresh(record: storage::Prediction, answer: retrieval::Prediction) -> Self {
-        let mut prediction = Self::from(record);
-        let path = |candidate: retrieval::Candidate| {
-            let level = |one: retrieval::LevelMatch| LevelMatch {
-                level: one.level,
-                token: Token(one.token),
-                cosine: one.cosine,
-                probability: one.probability,
-            };
-            candidate.path.into_iter().map(level).collect()
-        };
-        let paths: Vec<Vec<LevelMatch>> = answer.candidates.into_iter().map(path).collect();
-        let with_path = |(candidate, path): (&Candidate, Vec<LevelMatch>)| Candidate {
-            path: Some(path),
-            ..candidate.clone()
-        };
-        prediction.all_candidates = prediction
-            .all_candidates
-            .iter()
-            .zip(paths)
-            .map(with_path)
-            .collect();
-        let level = |one: retrieval::LevelAnswer| LevelAnswer {
-            level: one.level,
-            token: Token(one.token),
-            location: one.location.into(),
-            photos: Some(one.photos),
-            probability: one.probability,
-            outside_mass: Some(one.outside_mass),
-            release: prediction.release.clone(),
-            cell: one.token,
-        };
-        prediction.levels = Some(answer.levels.into_iter().map(level).collect());
-        prediction.scene = Some(answer.segmentation.into_iter().map(ClassShare::from).collect());
-        prediction.outside_mass = Some(answer.outside_mass);
-        prediction
-    }
-}
-
-/// Stages in the order in which they happen.
-fn stages(timings: &std::collections::BTreeMap<String, f64>) -> Vec<StageTiming> {
-    let known = STAGES.iter().filter_map(|stage| timings.get_key_value(*stage));
-    let other = timings
-        .iter()
-        .filter(|(stage, _)| !STAGES.contains(&stage.as_str()));
-    known
-        .chain(other)
-        .map(|(stage, milliseconds)| StageTiming {
-            stage: stage.clone(),
-            milliseconds: *milliseconds,
-        })
-        .collect()
 }
