@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use datasets::Dataset;
 use indexer::{BuildOptions, BuildReport, Estimate};
 
-use crate::device::DeviceKind;
+use crate::device::Compute;
 use crate::progress::Bar;
 use crate::segmenter::SegmenterArg;
 use crate::settings::Settings;
@@ -38,9 +38,8 @@ pub struct Args {
     /// Reference photographs written together; a kill costs at most what was not written yet
     #[arg(long, default_value_t = BuildOptions::default().together, hide_short_help = true)]
     write_batch: usize,
-    /// Where to compute
-    #[arg(long, value_enum, default_value_t = DeviceKind::Auto)]
-    device: DeviceKind,
+    #[command(flatten)]
+    compute: Compute,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
@@ -53,7 +52,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<()> {
         args.checkpoint.display()
     );
     let dataset = Dataset::open(&args.dataset)?;
-    let device = args.device.open()?;
+    let device = args.compute.open()?;
     let name = args.name.as_deref().map(str::parse).transpose()?;
     let options = BuildOptions {
         name,
@@ -63,6 +62,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<()> {
         strict: args.strict,
         segmenter: args.segmenter.open(settings, &device)?,
         device,
+        precision: args.compute.precision(),
         checkpoints: stores::checkpoints(settings),
         photos: Some(settings.references_dir()),
         ..BuildOptions::default()

@@ -8,7 +8,7 @@ use datasets::DecodeLimits;
 use retrieval::{Crops, LocalizeOptions, Localizer, OpenOptions, Photo, Prediction, Scoring};
 use serde_json::json;
 
-use crate::device::DeviceKind;
+use crate::device::Compute;
 use crate::progress::Bar;
 use crate::segmenter::SegmenterArg;
 use crate::settings::Settings;
@@ -45,9 +45,8 @@ pub struct Args {
     ten_crop: bool,
     #[command(flatten)]
     segmenter: SegmenterArg,
-    /// Where to compute
-    #[arg(long, value_enum, default_value_t = DeviceKind::Auto)]
-    device: DeviceKind,
+    #[command(flatten)]
+    compute: Compute,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -60,7 +59,7 @@ enum ScoringKind {
 
 pub fn run(args: &Args, settings: &Settings) -> Result<()> {
     let files = photos::find(&args.photos)?;
-    let device = args.device.open()?;
+    let device = args.compute.open()?;
     let segmenter = args.segmenter.open(settings, &device)?;
     let failed = stores::runtime()?.block_on(async {
         let stores = stores::open(settings).await?;
@@ -76,6 +75,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<()> {
         }
         let open = OpenOptions {
             device,
+            precision: args.compute.precision(),
             checkpoints: stores::checkpoints(settings),
             segmenter,
         };

@@ -11,7 +11,7 @@ use retrieval::{Localizer, OpenOptions};
 use storage::{Catalog, ReleaseId};
 use uuid::Uuid;
 
-use crate::device::DeviceKind;
+use crate::device::Compute;
 use crate::progress::Bar;
 use crate::segmenter::SegmenterArg;
 use crate::settings::Settings;
@@ -45,9 +45,8 @@ enum Action {
         copy: bool,
         #[command(flatten)]
         segmenter: SegmenterArg,
-        /// Where to compute
-        #[arg(long, value_enum, default_value_t = DeviceKind::Auto)]
-        device: DeviceKind,
+        #[command(flatten)]
+        compute: Compute,
     },
     /// Delete reference photographs: vectors, rows, and copies in the data folder; the audit log keeps what was done
     Remove {
@@ -74,16 +73,17 @@ pub fn run(args: &Args, settings: &Settings) -> Result<()> {
                 images,
                 copy,
                 segmenter,
-                device,
+                compute,
             } => {
                 let import = ImportOptions {
                     images: images.clone(),
                     ..ImportOptions::default()
                 };
-                let device = device.open()?;
+                let device = compute.open()?;
                 let open = OpenOptions {
                     segmenter: segmenter.open(settings, &device)?,
                     device,
+                    precision: compute.precision(),
                     checkpoints: stores::checkpoints(settings),
                 };
                 add(args, settings, sources, &import, *copy, open).await

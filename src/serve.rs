@@ -4,7 +4,7 @@ use anyhow::Result;
 use api::{ServeConfig, Server, Service, ShadowConfig, Tiles};
 use retrieval::OpenOptions;
 
-use crate::device::DeviceKind;
+use crate::device::Compute;
 use crate::segmenter::SegmenterArg;
 use crate::settings::Settings;
 use crate::stores::Stores;
@@ -41,16 +41,16 @@ pub struct Args {
         requires = "tiles"
     )]
     tiles_attribution: String,
-    /// Where to compute
-    #[arg(long, value_enum, default_value_t = DeviceKind::Auto)]
-    device: DeviceKind,
+    #[command(flatten)]
+    compute: Compute,
 }
 
 pub fn run(args: &Args, settings: &Settings) -> Result<()> {
-    let device = args.device.open()?;
+    let device = args.compute.open()?;
     let open = OpenOptions {
         segmenter: args.segmenter.open(settings, &device)?,
         device,
+        precision: args.compute.precision(),
         checkpoints: stores::checkpoints(settings),
     };
     let tiles = args

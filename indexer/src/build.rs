@@ -9,7 +9,7 @@ use std::time::Instant;
 use candle_core::Device;
 use datasets::{Dataset, DecodeLimits};
 use geocells::Hierarchy;
-use models::{Encoder, SegmenterChoice};
+use models::{Encoder, Precision, SegmenterChoice};
 use retrieval::{Checkpoints, ExactIndex, SearchModel, Searcher};
 use serde::Serialize;
 use storage::{Catalog, CollectionName, PointId, Release, ReleaseId, ReleaseStatus, VectorStore};
@@ -38,6 +38,8 @@ pub struct BuildOptions {
     pub verify_queries: usize,
     /// Where the encoder runs.
     pub device: Device,
+    /// Number format of the tower's frozen blocks.
+    pub precision: Precision,
     /// Where segmentation maps come from; must be the same at query time.
     pub segmenter: SegmenterChoice,
     /// Photos larger than this are skipped.
@@ -61,6 +63,7 @@ impl Default for BuildOptions {
             strict: false,
             verify_queries: 1000,
             device: Device::Cpu,
+            precision: Precision::F32,
             segmenter: SegmenterChoice::default(),
             limits: DecodeLimits::default(),
             together: 1024,
@@ -227,7 +230,12 @@ pub(crate) async fn open(location: &str, options: &BuildOptions) -> Result<OpenM
     let checkpoint = options.checkpoints.open(location).await?;
     let options = options.clone();
     let open = move || -> Result<OpenModel> {
-        let encoder = Arc::new(Encoder::open(&checkpoint, &options.device, options.segmenter)?);
+        let encoder = Arc::new(Encoder::open_in(
+            &checkpoint,
+            &options.device,
+            options.segmenter,
+            options.precision,
+        )?);
         let (geographic, hierarchy) = (retrieval::geographic_of(&checkpoint)?, checkpoint.hierarchy());
         let exact = Arc::new(ExactIndex::of_model(&geographic, hierarchy)?);
         let search = SearchModel::of_model(&geographic, hierarchy, *checkpoint.calibration())?;

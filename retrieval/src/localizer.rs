@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use candle_core::Device;
 use chrono::Utc;
 use image::RgbImage;
-use models::{Crops, Encoder, SegmenterChoice};
+use models::{Crops, Encoder, Precision, SegmenterChoice};
 
 use places::PlaceNamer;
 use storage::{Catalog, Release, ReleaseId, ReleaseStatus, VectorStore};
@@ -26,6 +26,8 @@ use crate::{Error, Result};
 pub struct OpenOptions {
     /// Where the encoder runs.
     pub device: Device,
+    /// Number format of the tower's frozen blocks.
+    pub precision: Precision,
     /// Where a query's segmentation map comes from; the release must have been built with the same.
     pub segmenter: SegmenterChoice,
     /// Where checkpoints are found.
@@ -37,6 +39,7 @@ impl Default for OpenOptions {
     fn default() -> Self {
         Self {
             device: Device::Cpu,
+            precision: Precision::F32,
             segmenter: SegmenterChoice::Own,
             checkpoints: Checkpoints::default(),
         }
@@ -87,7 +90,8 @@ impl Localizer {
             let mut model =
                 SearchModel::of_model(&geographic, checkpoint.hierarchy(), *checkpoint.calibration())?;
             model.cells = model.cells.with_places(places);
-            let encoder = Encoder::open(&checkpoint, &options.device, options.segmenter)?;
+            let encoder =
+                Encoder::open_in(&checkpoint, &options.device, options.segmenter, options.precision)?;
             check_segmenter(&recorded, encoder.segmenter_name())?;
             Ok::<_, Error>((encoder, model))
         };

@@ -16,7 +16,7 @@ use trainer::benchmark::published::published;
 use trainer::benchmark::{Benchmark, BenchmarkPhotos, Bootstrap, MissingImage, PublishedRow};
 use trainer::{EvaluationOptions, EvaluationReport, RunFolder};
 
-use crate::device::DeviceKind;
+use crate::device::Compute;
 use crate::progress::Bar;
 use crate::segmenter::SegmenterArg;
 use crate::settings::Settings;
@@ -67,9 +67,8 @@ pub struct Args {
     /// Seed of the bootstrap
     #[arg(long, default_value_t = Bootstrap::default().seed)]
     seed: u64,
-    /// Where to compute
-    #[arg(long, value_enum, default_value_t = DeviceKind::Auto)]
-    device: DeviceKind,
+    #[command(flatten)]
+    compute: Compute,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
@@ -110,7 +109,7 @@ struct Sides {
 
 pub fn run(args: &Args, settings: &Settings) -> Result<()> {
     let sides = open(args)?;
-    let device = args.device.open()?;
+    let device = args.compute.open()?;
     let places: Vec<LatLng> = sides
         .training
         .iter()
@@ -121,6 +120,7 @@ pub fn run(args: &Args, settings: &Settings) -> Result<()> {
     let options = EvaluationOptions {
         photos: sides.photos.clone(),
         segmenter: args.segmenter.open(settings, &device)?,
+        precision: args.compute.precision(),
         crops: if args.ten_crop { Crops::Ten } else { Crops::One },
         dataset_maps: args.maps,
         training_places: places,

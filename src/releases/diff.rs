@@ -9,7 +9,7 @@ use indexer::diff::{self, Diff, Probe, ProbeOptions};
 use retrieval::{Localizer, OpenOptions};
 use storage::{Catalog, ReleaseId};
 
-use crate::device::DeviceKind;
+use crate::device::Compute;
 use crate::progress::Bar;
 use crate::segmenter::SegmenterArg;
 use crate::settings::Settings;
@@ -36,9 +36,8 @@ pub struct Args {
     photos: usize,
     #[command(flatten)]
     segmenter: SegmenterArg,
-    /// Where to compute
-    #[arg(long, value_enum, default_value_t = DeviceKind::Auto)]
-    device: DeviceKind,
+    #[command(flatten)]
+    compute: Compute,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -68,10 +67,11 @@ async fn of_probe(args: &Args, settings: &Settings, a: ReleaseId, b: ReleaseId) 
     let dataset = args.probe.as_ref().map(Dataset::open).transpose()?;
     let cancel = interrupt::flag()?;
     let stores = stores::open(settings).await?;
-    let device = args.device.open()?;
+    let device = args.compute.open()?;
     let open = OpenOptions {
         segmenter: args.segmenter.open(settings, &device)?,
         device,
+        precision: args.compute.precision(),
         checkpoints: stores::checkpoints(settings),
     };
     let first = localizer(&a, settings, &stores, &open).await?;

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use candle_core::{Device, Tensor};
 use datasets::Dataset;
 use geocells::{Accuracy, Kilometres, LatLng, THRESHOLDS};
-use models::{Calibration, Checkpoint, Crops, Encoder, SegmenterChoice};
+use models::{Calibration, Checkpoint, Crops, Encoder, Precision, SegmenterChoice};
 use rayon::prelude::*;
 use retrieval::{Answer, ExactIndex};
 use serde::Serialize;
@@ -29,6 +29,8 @@ pub struct EvaluationOptions {
     pub photos: Option<Vec<usize>>,
     /// Where tensors live.
     pub device: Device,
+    /// Number format of the tower's frozen blocks.
+    pub precision: Precision,
     /// Views of a photo that are encoded and averaged; the field's benchmarks are often told with ten.
     pub crops: Crops,
     /// Where segmentation maps come from.
@@ -50,6 +52,7 @@ impl EvaluationOptions {
         Self {
             photos: None,
             device,
+            precision: Precision::F32,
             crops: Crops::One,
             segmenter: SegmenterChoice::Own,
             dataset_maps: false,
@@ -172,7 +175,12 @@ pub fn evaluate(
     cancel: &AtomicBool,
 ) -> Result<EvaluationReport> {
     let checkpoint = Checkpoint::open(checkpoint)?;
-    let encoder = Encoder::open(&checkpoint, &options.device, options.segmenter.clone())?;
+    let encoder = Encoder::open_in(
+        &checkpoint,
+        &options.device,
+        options.segmenter.clone(),
+        options.precision,
+    )?;
     let photos = options
         .photos
         .clone()
