@@ -5,7 +5,7 @@
 //
 // --data is a data folder with an active release of the procedural planet and --photos a folder of its photographs. Without them a
 // small planet is made in a temporary folder: 2,400 photographs, twenty seconds of learning, two releases. The record of --data
-// changes (answers, a true place); its active release is the same afterwards. --screenshots also writes docs/images/map-*.
+// changes (answers, a true place, a key that is revoked at the end); its active release is the same afterwards. --screenshots also writes docs/images/map-*.
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -96,23 +96,51 @@ if (!existsSync(chromium)) fail(`${chromium} is not there: install Chromium (Deb
 
 const temporary = mkdtempSync(join(tmpdir(), "geosurge-e2e-"));
 let service;
-let status = 1;
+
+/** Starts the service on the data folder. */
+async function serve(data, extra = []) {
+  const url = `http://127.0.0.1:${await freePort()}`;
+  service = spawn(binary, ["serve", "--data-dir", data, "--listen", url.slice(7), ...extra], { stdio: ["ignore", "ignore", "inherit"] });
+  await ready(url, service);
+  return url;
+}
+
+async function stop() {
+  if (!service || service.exitCode !== null) return;
+  const ended = new Promise((done) => service.once("exit", done));
+  service.kill("SIGTERM");
+  await ended;
+}
+
+/** Runs flows; true when all passed. */
+function flows(environment, filters) {
+  const playwright = here("../node_modules/.bin/playwright");
+  const outcome = spawnSync(playwright, ["test", "--config", here("playwright.config.ts"), ...filters], {
+    stdio: "inherit",
+    env: { ...process.env, CHROMIUM: chromium, GEOSURGE_BINARY: binary, ...environment },
+  });
+  return outcome.status === 0;
+}
+
+let passed = false;
 try {
   const world = values.data ? { data: resolve(values.data), photos: resolve(values.photos) } : make(temporary);
-  const url = `http://127.0.0.1:${await freePort()}`;
-  service = spawn(binary, ["serve", "--data-dir", world.data, "--listen", url.slice(7)], { stdio: ["ignore", "ignore", "inherit"] });
-  await ready(url, service);
-  const playwright = here("../node_modules/.bin/playwright");
-  const environment = { ...process.env, GEOSURGE_URL: url, GEOSURGE_PHOTOS: world.photos, CHROMIUM: chromium, GEOSURGE_BINARY: binary };
+  const environment = { GEOSURGE_PHOTOS: world.photos };
   if (values.screenshots) environment.GEOSURGE_SCREENSHOTS = here("../../../docs/images");
-  const outcome = spawnSync(playwright, ["test", "--config", here("playwright.config.ts"), ...rest], { stdio: "inherit", env: environment });
-  status = outcome.status ?? 1;
-} finally {
-  if (service && service.exitCode === null) {
-    const ended = new Promise((done) => service.once("exit", done));
-    service.kill("SIGTERM");
-    await ended;
+  passed = flows({ ...environment, GEOSURGE_URL: await serve(world.data) }, rest);
+  await stop();
+  // The same service asking for keys; a selection of flows by hand needs no second round.
+  if (rest.length === 0) {
+    const name = `e2e ${process.pid}`;
+    const made = spawnSync(binary, ["keys", "create", name, "--scope", "reader", "--json", "--data-dir", world.data], { encoding: "utf8" });
+    if (made.status !== 0) fail(`geosurge keys create failed:\n${made.stderr}`);
+    const { key, id } = JSON.parse(made.stdout);
+    const url = await serve(world.data, ["--keys"]);
+    passed = flows({ ...environment, GEOSURGE_URL: url, GEOSURGE_KEY: key, GEOSURGE_KEY_SCOPE: "reader" }, ["keys.spec.ts"]) && passed;
+    run(["keys", "revoke", id, "--data-dir", world.data]);
   }
+} finally {
+  await stop();
   rmSync(temporary, { recursive: true, force: true });
 }
-process.exit(status);
+process.exit(passed ? 0 : 1);
