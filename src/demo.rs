@@ -277,5 +277,5 @@ fn tell(rows: &[[String; 6]], judged: &EvaluationReport, seconds: &BTreeMap<&str
         .iter()
         .map(|(stage, s)| format!("{stage} {s:.0} s"))
         .collect();
-    output::line(format!("{}; work of an earlier run is reused", stages.join(", ")));
+    output::line(format!("{}; a second run reuses what is done", stages.join(", ")));
 }
