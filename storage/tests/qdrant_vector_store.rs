@@ -12,9 +12,11 @@ use async_trait::async_trait;
 use geosurge_storage::conformance::vector_store::{self as behaviours, VectorStorePlace};
 use geosurge_storage::qdrant::{ApiKey, Quantization};
 use geosurge_storage::{
-    CollectionName, CollectionSpec, CollectionState, Error, Point, QdrantOptions, QdrantVectorStore, Result,
-    SearchRequest, VectorSpec, VectorStore,
+    CollectionName, CollectionSpec, CollectionState, Error, Point, PointId, QdrantOptions, QdrantVectorStore,
+    Result, SearchRequest, VectorSpec, VectorStore,
 };
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
 use uuid::Uuid;
 
 /// The server of these tests; says once that there is none.
@@ -148,10 +150,35 @@ async fn two_processes_see_each_others_loads() {
     .await;
 }
 
+/// Unit vectors that, like embeddings and unlike noise, differ most in few directions.
+fn like_embeddings(count: usize, dimension: usize) -> Vec<Vec<f32>> {
+    let mut numbers = SmallRng::seed_from_u64(5);
+    let mut unit = |dimension: usize| {
+        let row: Vec<f32> = (0..dimension)
+            .map(|_| numbers.random_range(-1.0_f32..1.0))
+            .collect();
+        let norm = row.iter().map(|x| x * x).sum::<f32>().sqrt();
+        row.into_iter().map(|x| x / norm).collect::<Vec<f32>>()
+    };
+    let directions: Vec<Vec<f32>> = (0..12).map(|_| unit(dimension)).collect();
+    (0..count)
+        .map(|_| {
+            let mut row: Vec<f32> = unit(dimension).into_iter().map(|x| 0.1 * x).collect();
+            for (direction, share) in directions.iter().zip(unit(directions.len())) {
+                row.iter_mut()
+                    .zip(direction)
+                    .for_each(|(x, y)| *x += 4.0 * share * y);
+            }
+            let norm = row.iter().map(|x| x * x).sum::<f32>().sqrt();
+            row.into_iter().map(|x| x / norm).collect()
+        })
+        .collect()
+}
+
 /// Short codes are built when a load is finished, survive a second load, and leave exact searches exact.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn short_codes_find_nearly_everything() {
-    for quantization in [Quantization::Scalar, Quantization::Binary] {
+    for (quantization, least) in [(Quantization::Scalar, 0.97), (Quantization::Binary, 0.9)] {
         with_server(async move |place: Arc<Server>| {
             let mut options = place.0.clone();
             options.layout.quantization = quantization;
@@ -159,18 +186,10 @@ async fn short_codes_find_nearly_everything() {
             let collection = name("codes");
             let spec = CollectionSpec::new([VectorSpec::graph("v", 256)]);
             store.create_collection(&collection, &spec).await.unwrap();
-            let vector = |seed: u64| -> Vec<f32> {
-                let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-                let mut next = || {
-                    state ^= state << 13;
-                    state ^= state >> 7;
-                    state ^= state << 17;
-                    (state >> 40) as f32 / (1 << 23) as f32 - 1.0
-                };
-                (0..256).map(|_| next()).collect()
-            };
-            let batch = |ids: std::ops::Range<u64>| -> Vec<Point> {
-                ids.map(|id| Point::new(id, [("v", vector(id))])).collect()
+            let vectors = like_embeddings(30_030, 256);
+            let batch = |ids: std::ops::Range<usize>| -> Vec<Point> {
+                ids.map(|id| Point::new(id as u64, [("v", vectors[id].clone())]))
+                    .collect()
             };
             for first in (0..30_000).step_by(1000) {
                 store
@@ -182,14 +201,19 @@ async fn short_codes_find_nearly_everything() {
             store.upsert(&collection, batch(30_000..30_010)).await.unwrap();
             assert_eq!(store.finish_load(&collection).await.unwrap(), 30_010);
             let mut found = 0;
-            for id in (0..30_000).step_by(1500) {
-                let query = vector(id);
+            for query in &vectors[30_010..] {
                 let exact = SearchRequest::new("v", query.clone(), 10);
                 let wanted = store.search(&collection, exact.clone()).await.unwrap();
-                assert_eq!(wanted[0].id, id.into());
-                let score: f32 = query.iter().map(|x| x * x).sum();
+                let PointId::Number(best) = wanted[0].id else {
+                    panic!("points have numbers here")
+                };
+                let score: f32 = query
+                    .iter()
+                    .zip(&vectors[best as usize])
+                    .map(|(x, y)| x * y)
+                    .sum();
                 assert!(
-                    (wanted[0].score - score).abs() < 1e-3,
+                    (wanted[0].score - score).abs() < 1e-5,
                     "an exact score is not one of codes"
                 );
                 let hits = store.search(&collection, exact.approximate()).await.unwrap();
@@ -198,8 +222,9 @@ async fn short_codes_find_nearly_everything() {
                     .filter(|hit| wanted.iter().any(|other| other.id == hit.id))
                     .count();
             }
-            // Random vectors are the hardest there are: each has thousands that are nearly as near.
-            assert!(found >= 120, "{quantization:?}: {found} of 200");
+            let recall = f64::from(u32::try_from(found).unwrap()) / 200.0;
+            println!("{quantization:?}: recall {recall} of 10");
+            assert!(recall >= least, "{quantization:?}: {recall}");
         })
         .await;
     }
