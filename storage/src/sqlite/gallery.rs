@@ -12,6 +12,12 @@ use crate::{AuditEntry, Error, GeocellRecord, ReferenceImage, ReleaseId, Result}
 /// Rows of one INSERT; SQLite binds at most 32,766 values.
 const ROWS_AN_INSERT: usize = 500;
 
+/// Reference images by their ids, in the order asked. CROSS JOIN keeps the order of the tables: the planner knows nothing of how few
+/// ids are asked for, and would read the whole release.
+const BY_ID: &str = "SELECT reference_images.* FROM json_each(?2) AS asked
+     CROSS JOIN reference_images ON reference_images.release = ?1 AND reference_images.id = asked.value
+     ORDER BY asked.key";
+
 impl SqliteCatalog {
     pub(super) async fn put_geocells(&self, release: &ReleaseId, geocells: &[GeocellRecord]) -> Result<()> {
         let mut transaction = self.begin().await?;
@@ -125,16 +131,12 @@ impl SqliteCatalog {
         release: &ReleaseId,
         ids: &[Uuid],
     ) -> Result<Vec<ReferenceImage>> {
-        let rows = sqlx::query(
-            "SELECT reference_images.* FROM json_each(?2) AS asked
-             JOIN reference_images ON reference_images.release = ?1 AND reference_images.id = asked.value
-             ORDER BY asked.key",
-        )
-        .bind(release.as_str())
-        .bind(json_text(&ids)?)
-        .fetch_all(&self.pool)
-        .await
-        .map_err(|error| self.error(error))?;
+        let rows = sqlx::query(BY_ID)
+            .bind(release.as_str())
+            .bind(json_text(&ids)?)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|error| self.error(error))?;
         self.read_images(&rows)
     }
 
@@ -249,4 +251,30 @@ fn read_image(row: &SqliteRow) -> Result<ReferenceImage, sqlx::Error> {
         captured_at: row.optional_time("captured_at")?,
         uploader: row.try_get("uploader")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::AssertSqlSafe;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn images_are_looked_up_by_their_ids() {
+        let dir = tempfile::tempdir().unwrap();
+        let catalog = SqliteCatalog::open(dir.path().join("catalog.sqlite"))
+            .await
+            .unwrap();
+        let plan = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {BY_ID}")))
+            .bind("r")
+            .bind("[]")
+            .fetch_all(&catalog.pool)
+            .await
+            .unwrap();
+        let steps: Vec<String> = plan.iter().map(|row| row.get("detail")).collect();
+        assert!(
+            steps.iter().any(|step| step.contains("(release=? AND id=?)")),
+            "{steps:?}"
+        );
+    }
 }
