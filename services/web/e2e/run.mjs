@@ -96,6 +96,11 @@ if (!existsSync(chromium)) fail(`${chromium} is not there: install Chromium (Deb
 
 const temporary = mkdtempSync(join(tmpdir(), "geosurge-e2e-"));
 let service;
+// Also where something fails and ends the program at once.
+process.on("exit", () => {
+  service?.kill("SIGTERM");
+  rmSync(temporary, { recursive: true, force: true });
+});
 
 /** Starts the service on the data folder. */
 async function serve(data, extra = []) {
@@ -141,6 +146,5 @@ try {
   }
 } finally {
   await stop();
-  rmSync(temporary, { recursive: true, force: true });
 }
 process.exit(passed ? 0 : 1);
