@@ -74,7 +74,9 @@ check: prerequisites web ## formatting, lints, licences
 deny: $(TOOLS)/bin/cargo-deny ## licences, duplicate bans and sources of every dependency
 	PATH="$(TOOLS)/bin:$$PATH" cargo deny --all-features --locked check bans licenses sources
 
+# Quick to compile rather than quick to run: it is run once a check.
 $(TOOLS)/bin/cargo-deny:
+	CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
 	CARGO_TARGET_DIR="$(CARGO_TARGET_DIR)/tools" cargo install --locked --root "$(TOOLS)" --version $(CARGO_DENY_VERSION) cargo-deny
 	rm -rf "$(CARGO_TARGET_DIR)/tools"
 
