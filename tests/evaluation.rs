@@ -6,25 +6,11 @@ mod support;
 use std::path::Path;
 
 use serde_json::Value;
-use support::{fail, geosurge, last_json, succeed, tiny_config};
+use support::{fail, geosurge, last_json, render, succeed, tiny_config, train};
 
 fn trained(dir: &Path) {
-    succeed(geosurge(dir).args([
-        "planet", "--photos", "200", "--size", "32", "--cities", "4", "--json", "--out", "planet",
-    ]));
-    succeed(
-        geosurge(dir)
-            .args([
-                "train",
-                "--dataset",
-                "planet",
-                "--out",
-                "run",
-                "--json",
-                "--config",
-            ])
-            .arg(tiny_config()),
-    );
+    render(dir, 200, 32, 4);
+    train(dir, &tiny_config());
 }
 
 /// A metadata file as IM2GPS3k has it, of some photos of the planet, one absent and one damaged.
@@ -209,9 +195,7 @@ fn held_out_photographs_are_compared_with_training_and_looked_up() {
 fn an_ablation_tells_its_cost_first_and_goes_on_where_it_stopped() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    succeed(geosurge(dir).args([
-        "planet", "--photos", "200", "--size", "32", "--cities", "4", "--json", "--out", "planet",
-    ]));
+    render(dir, 200, 32, 4);
     let ablate = |more: &[&str]| {
         let mut command = geosurge(dir);
         command.args([

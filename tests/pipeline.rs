@@ -6,41 +6,20 @@ mod support;
 use std::path::Path;
 
 use serde_json::Value;
-use support::{fail, geosurge, last_json, succeed, tiny_config};
+use support::{fail, first_photo, geosurge, index, last_json, render, succeed, tiny_config, train};
 
-const PHOTOS: &str = "400";
+const PHOTOS: u32 = 400;
 
 /// Renders, trains, indexes and activates in `dir`.
 fn build(dir: &Path) {
-    succeed(geosurge(dir).args([
-        "planet", "--photos", PHOTOS, "--size", "48", "--cities", "6", "--json", "--out", "planet",
-    ]));
-    let trained = last_json(&succeed(
-        geosurge(dir)
-            .args([
-                "train",
-                "--dataset",
-                "planet",
-                "--out",
-                "run",
-                "--json",
-                "--config",
-            ])
-            .arg(tiny_config()),
-    ));
+    render(dir, PHOTOS, 48, 6);
+    let trained = train(dir, &tiny_config());
     assert_eq!(trained["ending"], "epochs");
-    assert!(
-        trained["training_photos"].as_u64().unwrap() + trained["validation_photos"].as_u64().unwrap() == 400
+    assert_eq!(
+        trained["training_photos"].as_u64().unwrap() + trained["validation_photos"].as_u64().unwrap(),
+        u64::from(PHOTOS)
     );
-    let indexed = last_json(&succeed(geosurge(dir).args([
-        "index",
-        "run/checkpoint",
-        "planet",
-        "--name",
-        "first",
-        "--activate",
-        "--json",
-    ])));
+    let indexed = index(dir);
     assert_eq!(indexed["release"]["status"], "active");
     assert_eq!(indexed["gallery"]["encoded"], 400);
 }
@@ -51,11 +30,7 @@ fn a_photograph_finds_itself_and_every_output_agrees() {
     let dir = dir.path();
     build(dir);
 
-    let photo = fs_err::read_dir(dir.join("planet/images"))
-        .unwrap()
-        .map(|e| e.unwrap().path())
-        .min()
-        .unwrap();
+    let photo = first_photo(dir);
     let answer = last_json(&succeed(geosurge(dir).args(["localize", "--json"]).arg(&photo)));
     for key in [
         "location",

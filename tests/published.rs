@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use fake::FakeHub;
 use serde_json::Value;
-use support::{fail, geosurge, last_json, lines_of, succeed};
+use support::{fail, first_photo, geosurge, index, last_json, lines_of, render, succeed, train};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -70,17 +70,11 @@ fn proxy_to(address: String) -> std::net::SocketAddr {
     own
 }
 
-fn planet(dir: &Path, photos: &str) {
-    succeed(geosurge(dir).args([
-        "planet", "--photos", photos, "--size", "48", "--cities", "4", "--json", "--out", "planet",
-    ]));
-}
-
 #[test]
 fn training_starts_from_a_published_tower_and_answers_in_ten_crops() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    planet(dir, "240");
+    render(dir, 240, 48, 4);
     // By its name, as pulled: from a folder that was carried here.
     succeed(
         geosurge(dir)
@@ -93,22 +87,7 @@ fn training_starts_from_a_published_tower_and_answers_in_ten_crops() {
         "bf16",
         "kind = \"compact\"\nsteps = 10\nbatch_size = 16\nlearning_rate = 3e-3",
     );
-    let train = |dir: &Path| {
-        let mut command = geosurge(dir);
-        command
-            .args([
-                "train",
-                "--dataset",
-                "planet",
-                "--out",
-                "run",
-                "--json",
-                "--config",
-            ])
-            .arg(&path);
-        command
-    };
-    succeed(&mut train(dir));
+    train(dir, &path);
     let read = |name: &str| fs_err::read(dir.join("run/checkpoint").join(name)).unwrap();
     let provenance: Value = serde_json::from_slice(&read("provenance.json")).unwrap();
     assert_eq!(provenance["tower"]["name"], "openai/tiny");
@@ -136,20 +115,8 @@ fn training_starts_from_a_published_tower_and_answers_in_ten_crops() {
     let name = "vision_model.encoder.layers.3.mlp.fc1.weight";
     assert_ne!(values(&published, name), values(&trained, name));
 
-    succeed(geosurge(dir).args([
-        "index",
-        "run/checkpoint",
-        "planet",
-        "--name",
-        "first",
-        "--activate",
-        "--json",
-    ]));
-    let photo = fs_err::read_dir(dir.join("planet/images"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .min()
-        .unwrap();
+    index(dir);
+    let photo = first_photo(dir);
     let one = last_json(&succeed(geosurge(dir).args(["localize", "--json"]).arg(&photo)));
     let ten = last_json(&succeed(
         geosurge(dir)
@@ -190,7 +157,7 @@ fn training_starts_from_a_published_tower_and_answers_in_ten_crops() {
 fn a_published_segmenter_writes_maps_that_training_reads() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    planet(dir, "120");
+    render(dir, 120, 48, 4);
     let model = fixture("segmenters/segformer-a");
     let segment = |shard: &str| {
         let mut command = geosurge(dir);
@@ -230,19 +197,7 @@ fn a_published_segmenter_writes_maps_that_training_reads() {
     }
     let tower = fixture("clip/whole");
     let path = config(dir, &tower, "f32", "kind = \"precomputed\"");
-    succeed(
-        geosurge(dir)
-            .args([
-                "train",
-                "--dataset",
-                "planet",
-                "--out",
-                "run",
-                "--json",
-                "--config",
-            ])
-            .arg(&path),
-    );
+    train(dir, &path);
     // A release that was built with the segmenter answers with it, and with no other.
     let with = |arguments: &[&str]| {
         let mut command = geosurge(dir);

@@ -18,7 +18,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 };
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
-use support::{geosurge, succeed, tiny_config};
+use support::{first_photo, index, render, tiny_config, train};
 use tonic::{Request, Response, Status};
 
 /// A collector that keeps what it is sent.
@@ -140,27 +140,10 @@ fn localize(address: SocketAddr, photo: &[u8]) {
 fn the_stages_of_a_photograph_are_spans_of_one_trace() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    succeed(geosurge(dir).args([
-        "planet", "--photos", "200", "--size", "48", "--cities", "6", "--out", "planet",
-    ]));
-    succeed(
-        geosurge(dir)
-            .args(["train", "--dataset", "planet", "--out", "run", "--config"])
-            .arg(tiny_config()),
-    );
-    succeed(geosurge(dir).args([
-        "index",
-        "run/checkpoint",
-        "planet",
-        "--name",
-        "first",
-        "--activate",
-    ]));
-    let photo = fs_err::read_dir(dir.join("planet/images"))
-        .unwrap()
-        .next()
-        .unwrap();
-    let photo = fs_err::read(photo.unwrap().path()).unwrap();
+    render(dir, 200, 48, 6);
+    train(dir, &tiny_config());
+    index(dir);
+    let photo = fs_err::read(first_photo(dir)).unwrap();
 
     let (collector, traces) = Collector::start();
     let address = free_address();

@@ -54,6 +54,47 @@ fn describe(output: &Output) -> String {
     )
 }
 
+/// Renders `dir/planet`: `photos` of `side` pixels in `cities`.
+pub fn render(dir: &Path, photos: u32, side: u32, cities: u32) {
+    let [photos, side, cities] = [photos, side, cities].map(|number| number.to_string());
+    succeed(
+        geosurge(dir)
+            .args(["planet", "--json", "--out", "planet", "--photos", &photos])
+            .args(["--size", &side, "--cities", &cities]),
+    );
+}
+
+/// Trains `dir/run` on `dir/planet` with a configuration; what the command told.
+pub fn train(dir: &Path, config: &Path) -> Value {
+    let mut command = geosurge(dir);
+    command.args([
+        "train",
+        "--json",
+        "--dataset",
+        "planet",
+        "--out",
+        "run",
+        "--config",
+    ]);
+    last_json(&succeed(command.arg(config)))
+}
+
+/// Builds the release `first` of `dir/run` with the photos of `dir/planet` and activates it; what the command told.
+pub fn index(dir: &Path) -> Value {
+    let name_and_state = ["--name", "first", "--activate", "--json"];
+    last_json(&succeed(
+        geosurge(dir)
+            .args(["index", "run/checkpoint", "planet"])
+            .args(name_and_state),
+    ))
+}
+
+/// The photo of `dir/planet` whose name sorts first.
+pub fn first_photo(dir: &Path) -> PathBuf {
+    let photos = fs_err::read_dir(dir.join("planet/images")).unwrap();
+    photos.map(|entry| entry.unwrap().path()).min().unwrap()
+}
+
 /// The configuration of a model that learns in seconds.
 pub fn tiny_config() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tiny.toml")
