@@ -9,14 +9,13 @@ use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use geosurge_storage::conformance::like_embeddings;
 use geosurge_storage::conformance::vector_store::{self as behaviours, VectorStorePlace};
 use geosurge_storage::qdrant::{ApiKey, Quantization};
 use geosurge_storage::{
     CollectionName, CollectionSpec, CollectionState, Error, Point, PointId, QdrantOptions, QdrantVectorStore,
     Result, SearchRequest, VectorSpec, VectorStore,
 };
-use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
 use uuid::Uuid;
 
 /// The server of these tests; says once that there is none.
@@ -148,31 +147,6 @@ async fn two_processes_see_each_others_loads() {
         assert_eq!(indexer.finish_load(&collection).await.unwrap(), 23);
     })
     .await;
-}
-
-/// Unit vectors that, like embeddings and unlike noise, differ most in few directions.
-fn like_embeddings(count: usize, dimension: usize) -> Vec<Vec<f32>> {
-    let mut numbers = SmallRng::seed_from_u64(5);
-    let mut unit = |dimension: usize| {
-        let row: Vec<f32> = (0..dimension)
-            .map(|_| numbers.random_range(-1.0_f32..1.0))
-            .collect();
-        let norm = row.iter().map(|x| x * x).sum::<f32>().sqrt();
-        row.into_iter().map(|x| x / norm).collect::<Vec<f32>>()
-    };
-    let directions: Vec<Vec<f32>> = (0..12).map(|_| unit(dimension)).collect();
-    (0..count)
-        .map(|_| {
-            let mut row: Vec<f32> = unit(dimension).into_iter().map(|x| 0.1 * x).collect();
-            for (direction, share) in directions.iter().zip(unit(directions.len())) {
-                row.iter_mut()
-                    .zip(direction)
-                    .for_each(|(x, y)| *x += 4.0 * share * y);
-            }
-            let norm = row.iter().map(|x| x * x).sum::<f32>().sqrt();
-            row.into_iter().map(|x| x / norm).collect()
-        })
-        .collect()
 }
 
 /// Short codes are built when a load is finished, survive a second load, and leave exact searches exact.

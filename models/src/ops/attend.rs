@@ -2,6 +2,7 @@
 
 use candle_core::{CpuStorage, CustomOp3, D, Layout, Shape, Tensor};
 
+use super::attention::queries_a_block;
 use super::matrix::{Cores, Old, View, ViewMut, multiply};
 use super::packed::{values, with_values};
 use super::{composite, kernels, work};
@@ -60,9 +61,6 @@ struct AttendOp {
     mask: Option<Tensor>,
 }
 
-/// Scores that one core holds at once, so that they stay in its cache.
-const SCORES: usize = 1 << 18;
-
 impl CustomOp3 for AttendOp {
     fn name(&self) -> &'static str {
         "attend"
@@ -105,10 +103,7 @@ impl CustomOp3 for AttendOp {
         );
         let mut out = vec![0.0; queries.len()];
         // Blocks of queries of one image.
-        let cores = rayon::current_num_threads().max(1);
-        let most = (SCORES / seen.max(1)).max(16);
-        let blocks = count.div_ceil(most).next_multiple_of(cores.div_ceil(batch));
-        let block = count.div_ceil(blocks);
+        let block = queries_a_block(count, seen, batch);
         let parts = count.div_ceil(block);
         let mut compute = |mask: &[f32]| {
             let mut pieces: Vec<_> = out

@@ -51,6 +51,24 @@ fn self_attention() {
 }
 
 #[test]
+fn gradients_pass_through_frozen_blocks() {
+    let frozen = |specs: Vec<ParameterSpec>| specs.into_iter().map(|spec| spec.trained(false)).collect();
+    let names = MlpNames {
+        norm: "n",
+        up: "u",
+        down: "d",
+    };
+    // Their weights are in panels, of which these have two.
+    check(with_input(&[2, 9, 12], frozen(Mlp::specs(names, 12, 300))), |p| {
+        weigh(&Mlp::new(p, names, Activation::QuickGelu, 1e-5)?.forward(&p.get("input")?)?)
+    });
+    let specs = frozen(SelfAttention::specs("n", "a", 132));
+    check(with_input(&[2, 5, 132], specs), |p| {
+        weigh(&SelfAttention::new(p, "n", "a", 3, 1e-5)?.forward(&p.get("input")?)?)
+    });
+}
+
+#[test]
 fn latent_attention_with_either_residual() {
     let of_context = LatentWidths {
         queries: 6,

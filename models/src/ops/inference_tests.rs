@@ -70,6 +70,39 @@ fn projection() {
 }
 
 #[test]
+fn blocks_too_large_for_a_cache() {
+    // They take groups of photos and of rows in turn: two photos and one, 1,024 rows and a rest.
+    let names = MlpNames {
+        norm: "n",
+        up: "u",
+        down: "d",
+    };
+    let x = tensor(&[3, 400, 320], 2);
+    let of_mlp = parameters(Mlp::specs(names, 320, 700));
+    compare(std::slice::from_ref(&x), |index, inputs| {
+        Mlp::new(&of_mlp[index], names, Activation::QuickGelu, 1e-5)?.forward(&inputs[0])
+    });
+    let of_attention = parameters(SelfAttention::specs("n", "a", 320));
+    compare(std::slice::from_ref(&x), |index, inputs| {
+        SelfAttention::new(&of_attention[index], "n", "a", 5, 1e-5)?.forward(&inputs[0])
+    });
+    let widths = LatentWidths {
+        queries: 320,
+        context: 320,
+        latent: 64,
+    };
+    let of_both = parameters(LatentAttention::specs("m", widths));
+    compare(&[x, tensor(&[3, 30, 320], 3)], |index, inputs| {
+        let attention = LatentAttention::new(&of_both[index], "m", 4, 1e-5, Residual::Queries)?;
+        attention.forward(&inputs[0], &inputs[1])
+    });
+    let of_layer = parameters(ParameterSpec::linear("layer", 700, 500).to_vec());
+    compare(&[tensor(&[2, 33, 700], 4)], |index, inputs| {
+        Projection::new(&of_layer[index], "layer")?.forward(&inputs[0])
+    });
+}
+
+#[test]
 fn convolution() {
     // Overlapping, covering with a rest, apart, and in two directions differently.
     let cases = [

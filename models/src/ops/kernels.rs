@@ -1,6 +1,16 @@
 //! Layer norm, softmax and nonlinearities on rows of f32, forward and backward, written so that they vectorise.
 
+use std::sync::LazyLock;
+
 use crate::config::Activation;
+
+/// Runs `work` as compiled for the widest vectors that the processor has. What it calls has to be inlined into it. No
+/// operation is contracted or reordered, so that the results are the same on every processor.
+#[inline(always)]
+fn vectorised<R>(work: impl FnOnce() -> R) -> R {
+    static PROCESSOR: LazyLock<pulp::Arch> = LazyLock::new(pulp::Arch::new);
+    PROCESSOR.dispatch(work)
+}
 
 /// `e^x` to about 2e-7 relative, in plain arithmetic that the compiler turns into vector instructions.
 #[inline(always)]
@@ -72,9 +82,14 @@ fn value_and_slope(activation: Activation, x: f32) -> (f32, f32) {
 pub(crate) fn activate(activation: Activation, values: &mut [f32]) {
     macro_rules! apply {
         ($variant:expr) => {
-            for value in values {
-                *value = value_and_slope($variant, *value).0;
-            }
+            vectorised(
+                #[inline(always)]
+                || {
+                    for value in values {
+                        *value = value_and_slope($variant, *value).0;
+                    }
+                },
+            )
         };
     }
     match activation {
@@ -87,18 +102,28 @@ pub(crate) fn activate(activation: Activation, values: &mut [f32]) {
 
 /// Applies `1 / (1 + e^-x)` in place.
 pub(crate) fn sigmoids(values: &mut [f32]) {
-    for value in values {
-        *value = sigmoid(*value);
-    }
+    vectorised(
+        #[inline(always)]
+        || {
+            for value in values {
+                *value = sigmoid(*value);
+            }
+        },
+    );
 }
 
 /// Replaces `values` by their activations and writes the slopes there.
 pub(crate) fn activate_with_slope(activation: Activation, values: &mut [f32], slopes: &mut [f32]) {
     macro_rules! apply {
         ($variant:expr) => {
-            for (value, slope) in values.iter_mut().zip(slopes) {
-                (*value, *slope) = value_and_slope($variant, *value);
-            }
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (value, slope) in values.iter_mut().zip(slopes) {
+                        (*value, *slope) = value_and_slope($variant, *value);
+                    }
+                },
+            )
         };
     }
     match activation {
@@ -138,28 +163,62 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
 
 /// Rows to mean 0 and variance 1: `normal` receives the rows, `inverse` one over each row's deviation.
 pub(crate) fn normalise(x: &[f32], width: usize, epsilon: f32, normal: &mut [f32], inverse: &mut [f32]) {
-    for ((x, normal), inverse) in x
-        .chunks_exact(width)
-        .zip(normal.chunks_exact_mut(width))
-        .zip(inverse)
-    {
-        let mean = lane_sum(x, x, |a, _| a) / width as f32;
-        let variance = lane_sum(x, x, |a, _| (a - mean) * (a - mean)) / width as f32;
-        *inverse = 1.0 / (variance + epsilon).sqrt();
-        for (normal, x) in normal.iter_mut().zip(x) {
-            *normal = (x - mean) * *inverse;
-        }
+    vectorised(
+        #[inline(always)]
+        || {
+            for ((x, normal), inverse) in x
+                .chunks_exact(width)
+                .zip(normal.chunks_exact_mut(width))
+                .zip(inverse)
+            {
+                *inverse = normalise_row(x, epsilon, normal);
+            }
+        },
+    );
+}
+
+/// One row to mean 0 and variance 1; returns one over its deviation.
+#[inline(always)]
+fn normalise_row(x: &[f32], epsilon: f32, normal: &mut [f32]) -> f32 {
+    let width = x.len() as f32;
+    let mean = lane_sum(x, x, |a, _| a) / width;
+    let variance = lane_sum(x, x, |a, _| (a - mean) * (a - mean)) / width;
+    let inverse = 1.0 / (variance + epsilon).sqrt();
+    for (normal, x) in normal.iter_mut().zip(x) {
+        *normal = (x - mean) * inverse;
     }
+    inverse
+}
+
+/// Layer norm of rows, for what keeps nothing for a gradient.
+pub(crate) fn layer_norm(x: &[f32], weight: &[f32], bias: &[f32], epsilon: f32, out: &mut [f32]) {
+    let width = weight.len();
+    vectorised(
+        #[inline(always)]
+        || {
+            for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
+                normalise_row(x, epsilon, out);
+                for ((out, weight), bias) in out.iter_mut().zip(weight).zip(bias) {
+                    *out = *out * weight + bias;
+                }
+            }
+        },
+    );
 }
 
 /// `out = normal * weight + bias`, row by row.
 pub(crate) fn scale_and_shift(normal: &[f32], weight: &[f32], bias: &[f32], out: &mut [f32]) {
     let width = weight.len();
-    for (normal, out) in normal.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
-        for (((out, normal), weight), bias) in out.iter_mut().zip(normal).zip(weight).zip(bias) {
-            *out = normal * weight + bias;
-        }
-    }
+    vectorised(
+        #[inline(always)]
+        || {
+            for (normal, out) in normal.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
+                for (((out, normal), weight), bias) in out.iter_mut().zip(normal).zip(weight).zip(bias) {
+                    *out = normal * weight + bias;
+                }
+            }
+        },
+    );
 }
 
 /// Gradient of a layer norm. `gradient` comes in as that of the output and leaves as that of the input; the gradients
@@ -173,48 +232,63 @@ pub(crate) fn normalise_backward(
     bias_gradient: &mut [f32],
 ) {
     let width = weight.len();
-    for ((normal, inverse), gradient) in normal
-        .chunks_exact(width)
-        .zip(inverse)
-        .zip(gradient.chunks_exact_mut(width))
-    {
-        for ((sum, gradient), normal) in weight_gradient.iter_mut().zip(gradient.iter()).zip(normal) {
-            *sum += gradient * normal;
-        }
-        add(bias_gradient, gradient);
-        for (gradient, weight) in gradient.iter_mut().zip(weight) {
-            *gradient *= weight;
-        }
-        let mean = lane_sum(gradient, gradient, |a, _| a) / width as f32;
-        let projection = dot(gradient, normal) / width as f32;
-        for (gradient, normal) in gradient.iter_mut().zip(normal) {
-            *gradient = inverse * (*gradient - mean - normal * projection);
-        }
-    }
+    vectorised(
+        #[inline(always)]
+        || {
+            for ((normal, inverse), gradient) in normal
+                .chunks_exact(width)
+                .zip(inverse)
+                .zip(gradient.chunks_exact_mut(width))
+            {
+                for ((sum, gradient), normal) in weight_gradient.iter_mut().zip(gradient.iter()).zip(normal) {
+                    *sum += gradient * normal;
+                }
+                add(bias_gradient, gradient);
+                for (gradient, weight) in gradient.iter_mut().zip(weight) {
+                    *gradient *= weight;
+                }
+                let mean = lane_sum(gradient, gradient, |a, _| a) / width as f32;
+                let projection = dot(gradient, normal) / width as f32;
+                for (gradient, normal) in gradient.iter_mut().zip(normal) {
+                    *gradient = inverse * (*gradient - mean - normal * projection);
+                }
+            }
+        },
+    );
 }
 
 /// Softmax of every row of `width`, in place.
 pub(crate) fn softmax(rows: &mut [f32], width: usize) {
-    for row in rows.chunks_exact_mut(width) {
-        let mut lanes = [f32::NEG_INFINITY; LANES];
-        let blocks = row.chunks_exact(LANES);
-        let rest = blocks
-            .remainder()
-            .iter()
-            .fold(f32::NEG_INFINITY, |a, &b| a.max(b));
-        for block in blocks {
-            for (lane, &x) in lanes.iter_mut().zip(block) {
-                *lane = if x > *lane { x } else { *lane };
+    vectorised(
+        #[inline(always)]
+        || {
+            for row in rows.chunks_exact_mut(width) {
+                softmax_row(row);
             }
+        },
+    );
+}
+
+#[inline(always)]
+fn softmax_row(row: &mut [f32]) {
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let blocks = row.chunks_exact(LANES);
+    let rest = blocks
+        .remainder()
+        .iter()
+        .fold(f32::NEG_INFINITY, |a, &b| a.max(b));
+    for block in blocks {
+        for (lane, &x) in lanes.iter_mut().zip(block) {
+            *lane = if x > *lane { x } else { *lane };
         }
-        let greatest = lanes.iter().fold(rest, |a, &b| a.max(b));
-        for x in row.iter_mut() {
-            *x = exp(*x - greatest);
-        }
-        let scale = 1.0 / lane_sum(row, row, |a, _| a);
-        for x in row.iter_mut() {
-            *x *= scale;
-        }
+    }
+    let greatest = lanes.iter().fold(rest, |a, &b| a.max(b));
+    for x in row.iter_mut() {
+        *x = exp(*x - greatest);
+    }
+    let scale = 1.0 / lane_sum(row, row, |a, _| a);
+    for x in row.iter_mut() {
+        *x *= scale;
     }
 }
 

@@ -8,7 +8,7 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor};
 use super::attention::{Heads, Tokens, TokensMut};
 use super::matrix::{Cores, Old, View, ViewMut, multiply};
 use super::packed::{Packed, take, take_mut, tensor, values, with_values};
-use super::{composite, kernels, work};
+use super::{composite, kernels, room, work};
 use crate::{ParameterSpec, Parameters, Result};
 
 /// Latent cross-attention with its two norms and the residual.
@@ -247,7 +247,7 @@ impl LatentShape {
         }
     }
 
-    fn scratch(&self, counts: Counts, keep: bool) -> Scratch {
+    fn scratch(&self, counts: Counts) -> Scratch {
         let LatentWidths {
             queries,
             context,
@@ -265,7 +265,7 @@ impl LatentShape {
             latent: zeros(counts.context * latent),
             expanded: zeros(counts.context * 2 * context),
             attended: zeros(counts.queries * context),
-            shares: zeros(counts.queries * counts.context * if keep { self.heads } else { 1 }),
+            shares: zeros(counts.queries * counts.context * self.heads),
         }
     }
 
@@ -279,7 +279,108 @@ impl LatentShape {
         })
     }
 
-    /// Everything up to the attended values of one photo.
+    /// One photo.
+    fn forward(
+        &self,
+        weights: &Weights<'_>,
+        counts: Counts,
+        [queries, context]: [&[f32]; 2],
+        out: &mut [f32],
+        cores: Cores,
+    ) {
+        let LatentWidths {
+            queries: query_width,
+            context: width,
+            latent: narrow,
+        } = self.widths;
+        let lengths = [
+            queries.len(),
+            context.len(),
+            counts.queries * width,
+            counts.context * narrow,
+            counts.context * 2 * width,
+            counts.queries * width,
+        ];
+        room::with(lengths.iter().sum(), |mut room| {
+            let [query_input, context_input, asked, latent, expanded, attended] =
+                lengths.map(|length| take_mut(&mut room, length));
+            let norm = |x: &[f32], width: usize, scale: &[f32], shift: &[f32], out: &mut [f32]| {
+                work::rows(cores, out, width, |first, out| {
+                    let x = &x[first * width..][..out.len()];
+                    kernels::layer_norm(x, scale, shift, self.epsilon, out);
+                });
+            };
+            norm(
+                queries,
+                query_width,
+                weights.query_scale,
+                weights.query_shift,
+                query_input,
+            );
+            norm(
+                context,
+                width,
+                weights.context_scale,
+                weights.context_shift,
+                context_input,
+            );
+            work::rows(cores, asked, width, |_, asked| {
+                kernels::repeat_row(weights.query_bias, asked)
+            });
+            let product = |destination: ViewMut<'_>, old, left, right: View<'_>| {
+                multiply(destination, old, 1.0, left, right.transposed(), cores);
+            };
+            let input = View::new(query_input, counts.queries, query_width);
+            product(
+                ViewMut::new(asked, counts.queries, width),
+                Old::Add,
+                input,
+                weights.query,
+            );
+            let input = View::new(context_input, counts.context, width);
+            product(
+                ViewMut::new(latent, counts.context, narrow),
+                Old::Replace,
+                input,
+                weights.latent,
+            );
+            let input = View::new(latent, counts.context, narrow);
+            product(
+                ViewMut::new(expanded, counts.context, 2 * width),
+                Old::Replace,
+                input,
+                weights.expand,
+            );
+
+            let [keys, values] = self.halves(expanded, counts.context);
+            let asked = Tokens {
+                data: asked,
+                offset: 0,
+                stride: width,
+                count: counts.queries,
+            };
+            let tokens = [asked, keys, values];
+            self.heads().attend_photos(tokens, attended, cores);
+            // Of the context's tokens, the first ones.
+            let residual = match self.residual {
+                Residual::Context => context,
+                Residual::Queries => queries,
+            };
+            work::rows(cores, out, width, |first, out| {
+                kernels::repeat_row(weights.out_bias, out);
+                kernels::add(out, &residual[first * width..][..out.len()]);
+            });
+            let attended = View::new(attended, counts.queries, width);
+            product(
+                ViewMut::new(out, counts.queries, width),
+                Old::Add,
+                attended,
+                weights.out,
+            );
+        });
+    }
+
+    /// Everything up to the attended values of one photo, keeping what its gradient needs.
     fn attend(
         &self,
         weights: &Weights<'_>,
@@ -287,7 +388,6 @@ impl LatentShape {
         context: &[f32],
         counts: Counts,
         scratch: &mut Scratch,
-        (keep, cores): (bool, Cores),
     ) {
         let widths = self.widths;
         let s = scratch;
@@ -321,7 +421,14 @@ impl LatentShape {
         kernels::repeat_row(weights.query_bias, &mut s.asked);
         let input = View::new(&s.query_input, counts.queries, widths.queries);
         let asked = ViewMut::new(&mut s.asked, counts.queries, widths.context);
-        multiply(asked, Old::Add, 1.0, input, weights.query.transposed(), cores);
+        multiply(
+            asked,
+            Old::Add,
+            1.0,
+            input,
+            weights.query.transposed(),
+            Cores::One,
+        );
         let input = View::new(&s.context_input, counts.context, widths.context);
         let latent = ViewMut::new(&mut s.latent, counts.context, widths.latent);
         multiply(
@@ -330,7 +437,7 @@ impl LatentShape {
             1.0,
             input,
             weights.latent.transposed(),
-            cores,
+            Cores::One,
         );
         let latent = View::new(&s.latent, counts.context, widths.latent);
         let expanded = ViewMut::new(&mut s.expanded, counts.context, 2 * widths.context);
@@ -340,7 +447,7 @@ impl LatentShape {
             1.0,
             latent,
             weights.expand.transposed(),
-            cores,
+            Cores::One,
         );
 
         let asked = Tokens {
@@ -357,7 +464,7 @@ impl LatentShape {
             count: counts.queries,
         };
         self.heads()
-            .attend([asked, keys, values], out, &mut s.shares, keep, cores);
+            .attend([asked, keys, values], out, &mut s.shares, true);
     }
 
     /// Gradients of queries, context and parameters.
@@ -401,8 +508,8 @@ impl LatentShape {
                     d_out,
                     d_out_bias,
                 ] = self.lengths().map(|length| take_mut(&mut dp, length));
-                let mut s = self.scratch(counts, true);
-                self.attend(&weights, queries, context, counts, &mut s, (true, Cores::One));
+                let mut s = self.scratch(counts);
+                self.attend(&weights, queries, context, counts, &mut s);
 
                 let outer = View::new(gradient, counts.queries, width);
                 let attended = View::new(&s.attended, counts.queries, width);
@@ -593,32 +700,21 @@ impl CustomOp3 for LatentShape {
         let (query_photo, context_photo) = (counts.queries * self.widths.queries, counts.context * width);
         let out_photo = counts.queries * width;
         let photos = context.len() / context_photo;
-        let cores = work::cores(photos);
         let mut out = vec![0.0; photos * out_photo];
-        work::forward(photos, 1, out_photo, &mut out, |index, _, out| {
+        let one = |index: usize, out: &mut [f32], cores: Cores| {
             let queries = &queries[index * query_photo..(index + 1) * query_photo];
             let context = &context[index * context_photo..(index + 1) * context_photo];
-            let mut scratch = self.scratch(counts, false);
-            self.attend(&weights, queries, context, counts, &mut scratch, (false, cores));
-            kernels::repeat_row(weights.out_bias, out);
-            kernels::add(
-                out,
-                if self.residual == Residual::Context {
-                    context
-                } else {
-                    queries
-                },
-            );
-            let attended = View::new(&scratch.attended, counts.queries, width);
-            multiply(
-                ViewMut::new(out, counts.queries, width),
-                Old::Add,
-                1.0,
-                attended,
-                weights.out.transposed(),
-                cores,
-            );
-        });
+            self.forward(&weights, counts, [queries, context], out, cores);
+        };
+        if work::in_turn(photos, self.lengths().iter().sum()) {
+            for (index, out) in out.chunks_mut(out_photo.max(1)).enumerate() {
+                one(index, out, Cores::All);
+            }
+        } else {
+            work::forward(photos, 1, out_photo, &mut out, |index, _, out| {
+                one(index, out, Cores::One)
+            });
+        }
         Ok((CpuStorage::F32(out), Shape::from((photos, counts.queries, width))))
     }
 

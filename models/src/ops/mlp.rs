@@ -1,10 +1,12 @@
 //! `x + W2 · act(W1 · norm(x) + b1) + b2`: the second half of a transformer block as one operation.
 
+use std::ops::Range;
+
 use candle_core::{CpuStorage, CustomOp2, Layout, Shape, Tensor};
 
-use super::matrix::{Cores, Old, View, ViewMut, multiply};
+use super::matrix::{Cores, Linear, Old, View, ViewMut, add_linear, in_rows, multiply};
 use super::packed::{Packed, take, take_mut, tensor, values, with_values};
-use super::{composite, kernels, work};
+use super::{composite, kernels, room, work};
 use crate::config::Activation;
 use crate::{ParameterSpec, Parameters, Result};
 
@@ -21,6 +23,8 @@ struct MlpShape {
     hidden: usize,
     activation: Activation,
     epsilon: f32,
+    /// Whether the weights are in panels.
+    laid_out: bool,
 }
 
 /// Names of an MLP's norm and of its two layers.
@@ -62,16 +66,16 @@ impl Mlp {
             parts.push(parameters.get(&format!("{layer}.bias"))?);
         }
         let (hidden, width) = parts[2].dims2()?;
-        let shape = MlpShape {
+        let mut shape = MlpShape {
             width,
             hidden,
             activation,
             epsilon: epsilon as f32,
+            laid_out: false,
         };
-        Ok(Self {
-            shape,
-            packed: Packed::new(parts)?,
-        })
+        let mut packed = Packed::new(parts)?;
+        shape.laid_out = packed.lay_out(&shape.matrices())?;
+        Ok(Self { shape, packed })
     }
 
     /// `[.., width]` to the same shape.
@@ -95,9 +99,9 @@ impl Mlp {
 struct Weights<'a> {
     scale: &'a [f32],
     shift: &'a [f32],
-    up: View<'a>,
+    up: Linear<'a>,
     up_bias: &'a [f32],
-    down: View<'a>,
+    down: Linear<'a>,
     down_bias: &'a [f32],
 }
 
@@ -107,12 +111,23 @@ impl MlpShape {
         [width, width, hidden * width, hidden, width * hidden, width]
     }
 
+    /// Where the weights of both layers lie in the flat parameters, and how many inputs they have.
+    fn matrices(&self) -> [(Range<usize>, usize); 2] {
+        let [scale, shift, up, up_bias, down, _] = self.lengths();
+        let first = scale + shift;
+        let second = first + up + up_bias;
+        [
+            (first..first + up, self.width),
+            (second..second + down, self.hidden),
+        ]
+    }
+
     fn weights<'a>(&self, mut flat: &'a [f32]) -> Weights<'a> {
         let [scale, shift, up, up_bias, down, down_bias] =
             self.lengths().map(|length| take(&mut flat, length));
         let (up, down) = (
-            View::new(up, self.hidden, self.width),
-            View::new(down, self.width, self.hidden),
+            Linear::new(up, self.hidden, self.width, self.laid_out),
+            Linear::new(down, self.width, self.hidden, self.laid_out),
         );
         Weights {
             scale,
@@ -124,7 +139,7 @@ impl MlpShape {
         }
     }
 
-    /// Norm and first layer of some rows; the caller applies the nonlinearity.
+    /// Norm and first layer of some rows, keeping what their gradient needs; the caller applies the nonlinearity.
     fn hidden(&self, weights: &Weights<'_>, x: &[f32], scratch: &mut Scratch) {
         kernels::normalise(
             x,
@@ -138,11 +153,45 @@ impl MlpShape {
         let rows = scratch.inverse.len();
         let input = View::new(&scratch.input, rows, self.width);
         let hidden = ViewMut::new(&mut scratch.hidden, rows, self.hidden);
-        multiply(hidden, Old::Add, 1.0, input, weights.up.transposed(), Cores::One);
+        add_linear(hidden, input, weights.up, Cores::One);
+    }
+
+    fn forward(&self, weights: &Weights<'_>, x: &[f32], out: &mut [f32], cores: Cores) {
+        let (width, hidden, rows) = (self.width, self.hidden, x.len() / self.width);
+        room::with(rows * (width + hidden), |room| {
+            let (input, inner) = room.split_at_mut(x.len());
+            work::rows(cores, input, width, |first, input| {
+                let x = &x[first * width..][..input.len()];
+                kernels::layer_norm(x, weights.scale, weights.shift, self.epsilon, input);
+            });
+            work::rows(cores, inner, hidden, |_, inner| {
+                kernels::repeat_row(weights.up_bias, inner);
+            });
+            let normal = View::new(input, rows, width);
+            add_linear(ViewMut::new(inner, rows, hidden), normal, weights.up, cores);
+            work::rows(cores, inner, hidden, |_, inner| {
+                kernels::activate(self.activation, inner);
+            });
+            work::rows(cores, out, width, |first, out| {
+                kernels::repeat_row(weights.down_bias, out);
+                kernels::add(out, &x[first * width..][..out.len()]);
+            });
+            let inner = View::new(inner, rows, hidden);
+            add_linear(ViewMut::new(out, rows, width), inner, weights.down, cores);
+        });
     }
 
     fn backward(&self, x: &[f32], flat: &[f32], gradient: &[f32]) -> (Vec<f32>, Vec<f32>) {
+        if self.laid_out {
+            // Frozen, between something that is trained and the loss: the gradient goes through it.
+            let shape = Self {
+                laid_out: false,
+                ..*self
+            };
+            return shape.backward(x, &in_rows(flat, &self.matrices()), gradient);
+        }
         let weights = self.weights(flat);
+        let (up, down) = (weights.up.rows(), weights.down.rows());
         let (width, hidden) = (self.width, self.hidden);
         let mut dx = vec![0.0; x.len()];
         let rows = x.len() / width;
@@ -181,7 +230,7 @@ impl MlpShape {
                     Old::Replace,
                     1.0,
                     outer,
-                    weights.down,
+                    down,
                     Cores::One,
                 );
                 for (d, slope) in d_hidden.iter_mut().zip(&slopes) {
@@ -203,7 +252,7 @@ impl MlpShape {
                     Old::Replace,
                     1.0,
                     inner,
-                    weights.up,
+                    up,
                     Cores::One,
                 );
                 kernels::normalise_backward(
@@ -256,29 +305,18 @@ impl CustomOp2 for MlpShape {
         let width = self.width;
         let rows = x.len() / width;
         let mut out = vec![0.0; x.len()];
-        work::forward(
-            rows,
-            work::large_row_group(rows),
-            width,
-            &mut out,
-            |first, rows, out| {
+        if work::in_turn(rows, 2 * width * self.hidden) {
+            let group = work::ROWS_IN_TURN * width;
+            for (x, out) in x.chunks(group).zip(out.chunks_mut(group)) {
+                self.forward(&weights, x, out, Cores::All);
+            }
+        } else {
+            let group = work::large_row_group(rows);
+            work::forward(rows, group, width, &mut out, |first, rows, out| {
                 let x = &x[first * width..(first + rows) * width];
-                let mut scratch = Scratch::new(rows, width, self.hidden);
-                self.hidden(&weights, x, &mut scratch);
-                kernels::activate(self.activation, &mut scratch.hidden);
-                kernels::repeat_row(weights.down_bias, out);
-                kernels::add(out, x);
-                let hidden = View::new(&scratch.hidden, rows, self.hidden);
-                multiply(
-                    ViewMut::new(out, rows, width),
-                    Old::Add,
-                    1.0,
-                    hidden,
-                    weights.down.transposed(),
-                    Cores::One,
-                );
-            },
-        );
+                self.forward(&weights, x, out, Cores::One);
+            });
+        }
         Ok((CpuStorage::F32(out), x_layout.shape().clone()))
     }
 

@@ -32,6 +32,7 @@ mod photo_tokens;
 mod pointwise;
 mod projection;
 mod resize;
+mod room;
 mod self_attention;
 mod unit;
 mod window_attention;

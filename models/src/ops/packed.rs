@@ -3,8 +3,11 @@
 //! candle's custom operations take at most three tensors; a block has a dozen. Concatenating them costs little beside
 //! the block itself, and the gradient of the concatenation hands each parameter its part.
 
-use candle_core::{Device, Storage, Tensor};
+use std::ops::Range;
 
+use candle_core::{DType, Device, Storage, Tensor};
+
+use super::matrix::into_panels;
 use crate::Result;
 
 /// The parameters of one block.
@@ -31,6 +34,29 @@ impl Packed {
             parts: views,
             frozen: Some(flat),
         })
+    }
+
+    /// Lays weights `[outputs, inputs]` in these places of the flat parameters out for the kernels, where nothing is trained and
+    /// the kernels are used; says whether it did. Single parameters are not to be had afterwards.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub(crate) fn lay_out(&mut self, weights: &[(Range<usize>, usize)]) -> Result<bool> {
+        let Some(flat) = &self.frozen else {
+            return Ok(false);
+        };
+        if !flat.device().is_cpu() || flat.dtype() != DType::F32 {
+            return Ok(false);
+        }
+        let mut values = flat.to_vec1::<f32>()?;
+        for (place, inputs) in weights {
+            let panels = into_panels(&values[place.clone()], *inputs);
+            values[place.clone()].copy_from_slice(&panels);
+        }
+        let length = values.len();
+        self.frozen = Some(tensor(values, &[length])?);
+        self.parts.clear();
+        Ok(true)
     }
 
     /// All parameters, flat, in their order.

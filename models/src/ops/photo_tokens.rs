@@ -4,7 +4,7 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Shape, Tensor};
 
 use super::matrix::{Cores, Old, View, ViewMut, multiply};
 use super::packed::{Packed, take, take_mut, tensor, values, with_values};
-use super::{composite, kernels, work};
+use super::{composite, kernels, room, work};
 use crate::{ParameterSpec, Parameters, Result};
 
 /// CLIP's embedding of a photo, without gradient towards the pixels.
@@ -104,10 +104,11 @@ impl PhotoShape {
         }
     }
 
-    /// One photo `[3, side, side]` to rows `[patches, 3 * patch * patch]`.
-    fn unfold(&self, photo: &[f32], side: usize, rows: &mut [f32]) {
+    /// Patches of one photo `[3, side, side]`, from `first` on, to rows `[.., 3 * patch * patch]`.
+    fn unfold(&self, photo: &[f32], side: usize, first: usize, rows: &mut [f32]) {
         let (patch, grid) = (self.patch, side / self.patch);
         for (index, row) in rows.chunks_exact_mut(self.inputs()).enumerate() {
+            let index = first + index;
             let corner = index / grid * patch * side + index % grid * patch;
             for (line, target) in row.chunks_exact_mut(patch).enumerate() {
                 let source = line / patch * side * side + corner + line % patch * side;
@@ -144,24 +145,36 @@ impl CustomOp2 for PhotoShape {
             );
         }
         let (photo, width) = (CHANNELS * side * side, self.width);
-        let cores = work::cores(batch);
+        let inputs = self.inputs();
         let mut out = vec![0.0; batch * tokens * width];
-        work::forward(batch, 1, tokens * width, &mut out, |index, _, out| {
-            let mut rows = vec![0.0; patches * self.inputs()];
-            self.unfold(&pixels[index * photo..(index + 1) * photo], side, &mut rows);
-            out.copy_from_slice(weights.positions);
-            let (class, out) = out.split_at_mut(width);
-            kernels::add(class, weights.class);
-            let rows = View::new(&rows, patches, self.inputs());
-            multiply(
-                ViewMut::new(out, patches, width),
-                Old::Add,
-                1.0,
-                rows,
-                weights.patch.transposed(),
-                cores,
-            );
-        });
+        let one = |pixels: &[f32], out: &mut [f32], cores: Cores| {
+            room::with(patches * inputs, |rows| {
+                work::rows(cores, rows, inputs, |first, rows| {
+                    self.unfold(pixels, side, first, rows)
+                });
+                out.copy_from_slice(weights.positions);
+                let (class, out) = out.split_at_mut(width);
+                kernels::add(class, weights.class);
+                let (rows, weight) = (View::new(rows, patches, inputs), weights.patch.transposed());
+                multiply(
+                    ViewMut::new(out, patches, width),
+                    Old::Add,
+                    1.0,
+                    rows,
+                    weight,
+                    cores,
+                );
+            });
+        };
+        if work::in_turn(batch, inputs * width) {
+            for (pixels, out) in pixels.chunks(photo).zip(out.chunks_mut(tokens * width)) {
+                one(pixels, out, Cores::All);
+            }
+        } else {
+            work::forward(batch, 1, tokens * width, &mut out, |index, _, out| {
+                one(&pixels[index * photo..(index + 1) * photo], out, Cores::One);
+            });
+        }
         Ok((CpuStorage::F32(out), Shape::from((batch, tokens, width))))
     }
 
@@ -189,7 +202,7 @@ impl CustomOp2 for PhotoShape {
                     let d_class = take_mut(&mut dp, width);
                     let d_patch = take_mut(&mut dp, width * self.inputs());
                     let mut rows = vec![0.0; patches * self.inputs()];
-                    self.unfold(&pixels[index * photo..(index + 1) * photo], side, &mut rows);
+                    self.unfold(&pixels[index * photo..(index + 1) * photo], side, 0, &mut rows);
                     let gradient = &gradient[index * length..(index + 1) * length];
                     kernels::add(dp, gradient);
                     kernels::add(d_class, gradient);

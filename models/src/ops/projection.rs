@@ -113,27 +113,28 @@ impl CustomOp3 for ProjectionOp {
         let rows = x.len() / inputs;
         let weight = View::new(weight, outputs, inputs).transposed();
         let mut out = vec![0.0; rows * outputs];
-        work::forward(
-            rows,
-            work::large_row_group(rows),
-            outputs,
-            &mut out,
-            |first, rows, out| {
+        let activate = |out: &mut [f32]| {
+            if let Some(activation) = self.activation {
+                kernels::activate(activation, out);
+            }
+        };
+        if work::in_turn(rows, inputs * outputs) {
+            work::rows(Cores::All, &mut out, outputs, |_, out| {
+                kernels::repeat_row(bias, out)
+            });
+            let (destination, x) = (ViewMut::new(&mut out, rows, outputs), View::new(x, rows, inputs));
+            multiply(destination, Old::Add, 1.0, x, weight, Cores::All);
+            work::rows(Cores::All, &mut out, outputs, |_, out| activate(out));
+        } else {
+            let group = work::large_row_group(rows);
+            work::forward(rows, group, outputs, &mut out, |first, rows, out| {
                 kernels::repeat_row(bias, out);
                 let x = View::new(&x[first * inputs..], rows, inputs);
-                multiply(
-                    ViewMut::new(out, rows, outputs),
-                    Old::Add,
-                    1.0,
-                    x,
-                    weight,
-                    Cores::One,
-                );
-                if let Some(activation) = self.activation {
-                    kernels::activate(activation, out);
-                }
-            },
-        );
+                let destination = ViewMut::new(out, rows, outputs);
+                multiply(destination, Old::Add, 1.0, x, weight, Cores::One);
+                activate(out);
+            });
+        }
         Ok((CpuStorage::F32(out), Shape::from(shape)))
     }
 }

@@ -1,11 +1,13 @@
 //! `x + Wo · attention(norm(x)) + bo`: the first half of a transformer block as one operation.
 
+use std::ops::Range;
+
 use candle_core::{CpuStorage, CustomOp2, Layout, Shape, Tensor};
 
 use super::attention::{Heads, Tokens, TokensMut};
-use super::matrix::{Cores, Old, View, ViewMut, multiply};
+use super::matrix::{Cores, Linear, Old, View, ViewMut, add_linear, in_rows, multiply};
 use super::packed::{Packed, take, take_mut, tensor, values, with_values};
-use super::{composite, kernels, work};
+use super::{composite, kernels, room, work};
 use crate::{ParameterSpec, Parameters, Result};
 
 /// Layer norm, multi-head self-attention and the residual.
@@ -20,6 +22,8 @@ struct AttentionShape {
     width: usize,
     heads: usize,
     epsilon: f32,
+    /// Whether the weights are in panels.
+    laid_out: bool,
 }
 
 const PROJECTIONS: [&str; 4] = ["q_proj", "k_proj", "v_proj", "out_proj"];
@@ -60,15 +64,15 @@ impl SelfAttention {
         }
         parts.push(get(&format!("{attention}.out_proj"), "weight")?);
         parts.push(get(&format!("{attention}.out_proj"), "bias")?);
-        let shape = AttentionShape {
+        let mut shape = AttentionShape {
             width: parts[0].dim(0)?,
             heads,
             epsilon: epsilon as f32,
+            laid_out: false,
         };
-        Ok(Self {
-            shape,
-            packed: Packed::new(parts)?,
-        })
+        let mut packed = Packed::new(parts)?;
+        shape.laid_out = packed.lay_out(&shape.matrices())?;
+        Ok(Self { shape, packed })
     }
 
     /// `[batch, tokens, width]` to the same shape.
@@ -90,12 +94,13 @@ impl SelfAttention {
 struct Weights<'a> {
     scale: &'a [f32],
     shift: &'a [f32],
-    project: View<'a>,
+    project: Linear<'a>,
     project_bias: &'a [f32],
-    out: View<'a>,
+    out: Linear<'a>,
     out_bias: &'a [f32],
 }
 
+/// What a photo's attention is made of, kept for its gradient.
 struct Scratch {
     normal: Vec<f32>,
     inverse: Vec<f32>,
@@ -103,6 +108,7 @@ struct Scratch {
     /// Queries, keys and values side by side, `[tokens, 3 width]`.
     projected: Vec<f32>,
     attended: Vec<f32>,
+    /// Of every head.
     shares: Vec<f32>,
 }
 
@@ -119,13 +125,22 @@ impl AttentionShape {
         [width, width, 3 * width * width, 3 * width, width * width, width]
     }
 
+    /// Where the weights of the projections lie in the flat parameters, and how many inputs they have.
+    fn matrices(&self) -> [(Range<usize>, usize); 2] {
+        let [scale, shift, project, project_bias, out, _] = self.lengths();
+        let first = scale + shift;
+        let second = first + project + project_bias;
+        [
+            (first..first + project, self.width),
+            (second..second + out, self.width),
+        ]
+    }
+
     fn weights<'a>(&self, mut flat: &'a [f32]) -> Weights<'a> {
         let [scale, shift, project, project_bias, out, out_bias] =
             self.lengths().map(|length| take(&mut flat, length));
-        let (project, out) = (
-            View::new(project, 3 * self.width, self.width),
-            View::new(out, self.width, self.width),
-        );
+        let linear = |weights, outputs| Linear::new(weights, outputs, self.width, self.laid_out);
+        let (project, out) = (linear(project, 3 * self.width), linear(out, self.width));
         Weights {
             scale,
             shift,
@@ -136,16 +151,15 @@ impl AttentionShape {
         }
     }
 
-    fn scratch(&self, tokens: usize, keep: bool) -> Scratch {
+    fn scratch(&self, tokens: usize) -> Scratch {
         let width = self.width;
-        let heads = if keep { self.heads } else { 1 };
         Scratch {
             normal: vec![0.0; tokens * width],
             inverse: vec![0.0; tokens],
             input: vec![0.0; tokens * width],
             projected: vec![0.0; tokens * 3 * width],
             attended: vec![0.0; tokens * width],
-            shares: vec![0.0; heads * tokens * tokens],
+            shares: vec![0.0; self.heads * tokens * tokens],
         }
     }
 
@@ -158,35 +172,64 @@ impl AttentionShape {
         })
     }
 
-    /// Everything up to the attended values of one photo.
-    fn attend(&self, weights: &Weights<'_>, x: &[f32], scratch: &mut Scratch, keep: bool, cores: Cores) {
+    /// Photos one after the other.
+    fn forward(&self, weights: &Weights<'_>, tokens: usize, x: &[f32], out: &mut [f32], cores: Cores) {
+        let (width, rows) = (self.width, x.len() / self.width);
+        room::with(x.len() * 4, |room| {
+            let (input, projected) = room.split_at_mut(x.len());
+            work::rows(cores, input, width, |first, input| {
+                let x = &x[first * width..][..input.len()];
+                kernels::layer_norm(x, weights.scale, weights.shift, self.epsilon, input);
+            });
+            work::rows(cores, projected, 3 * width, |_, projected| {
+                kernels::repeat_row(weights.project_bias, projected);
+            });
+            let normal = View::new(input, rows, width);
+            let destination = ViewMut::new(projected, rows, 3 * width);
+            add_linear(destination, normal, weights.project, cores);
+            // The input has served: the attended values take its place.
+            let attended = input;
+            self.heads()
+                .attend_photos(self.thirds(projected, tokens), attended, cores);
+            work::rows(cores, out, width, |first, out| {
+                kernels::repeat_row(weights.out_bias, out);
+                kernels::add(out, &x[first * width..][..out.len()]);
+            });
+            let attended = View::new(attended, rows, width);
+            add_linear(ViewMut::new(out, rows, width), attended, weights.out, cores);
+        });
+    }
+
+    /// Everything up to the attended values of one photo, keeping what its gradient needs.
+    fn attend(&self, weights: &Weights<'_>, x: &[f32], scratch: &mut Scratch) {
         let (width, tokens) = (self.width, x.len() / self.width);
         kernels::normalise(x, width, self.epsilon, &mut scratch.normal, &mut scratch.inverse);
         kernels::scale_and_shift(&scratch.normal, weights.scale, weights.shift, &mut scratch.input);
         kernels::repeat_row(weights.project_bias, &mut scratch.projected);
         let input = View::new(&scratch.input, tokens, width);
         let projected = ViewMut::new(&mut scratch.projected, tokens, 3 * width);
-        multiply(
-            projected,
-            Old::Add,
-            1.0,
-            input,
-            weights.project.transposed(),
-            cores,
-        );
-        let [queries, keys, values] = self.thirds(&scratch.projected, tokens);
+        add_linear(projected, input, weights.project, Cores::One);
+        let inputs = self.thirds(&scratch.projected, tokens);
         let out = TokensMut {
             data: &mut scratch.attended,
             offset: 0,
             stride: width,
             count: tokens,
         };
-        self.heads()
-            .attend([queries, keys, values], out, &mut scratch.shares, keep, cores);
+        self.heads().attend(inputs, out, &mut scratch.shares, true);
     }
 
     fn backward(&self, tokens: usize, x: &[f32], flat: &[f32], gradient: &[f32]) -> (Vec<f32>, Vec<f32>) {
+        if self.laid_out {
+            // Frozen, between something that is trained and the loss: the gradient goes through it.
+            let shape = Self {
+                laid_out: false,
+                ..*self
+            };
+            return shape.backward(tokens, x, &in_rows(flat, &self.matrices()), gradient);
+        }
         let weights = self.weights(flat);
+        let (project, out) = (weights.project.rows(), weights.out.rows());
         let width = self.width;
         let photo = tokens * width;
         let mut dx = vec![0.0; x.len()];
@@ -203,8 +246,8 @@ impl AttentionShape {
                 let mut dp = dp;
                 let [d_scale, d_shift, d_project, d_project_bias, d_out, d_out_bias] =
                     self.lengths().map(|length| take_mut(&mut dp, length));
-                let mut scratch = self.scratch(tokens, true);
-                self.attend(&weights, x, &mut scratch, true, Cores::One);
+                let mut scratch = self.scratch(tokens);
+                self.attend(&weights, x, &mut scratch);
 
                 let outer = View::new(gradient, tokens, width);
                 let attended = View::new(&scratch.attended, tokens, width);
@@ -223,7 +266,7 @@ impl AttentionShape {
                     Old::Replace,
                     1.0,
                     outer,
-                    weights.out,
+                    out,
                     Cores::One,
                 );
 
@@ -260,7 +303,7 @@ impl AttentionShape {
                     let inner = View::new(section, tokens, width);
                     let d_part = ViewMut::new(&mut d_project[part.clone()], width, width);
                     multiply(d_part, Old::Add, 1.0, inner.transposed(), input, Cores::One);
-                    let weight = weights.project.rows(third * width, width);
+                    let weight = project.rows(third * width, width);
                     let old = if third == 0 { Old::Replace } else { Old::Add };
                     multiply(
                         ViewMut::new(dx, tokens, width),
@@ -303,25 +346,18 @@ impl CustomOp2 for AttentionShape {
         let weights = self.weights(flat);
         let photo = tokens * width;
         let photos = x.len() / photo;
-        let cores = work::cores(photos);
         let mut out = vec![0.0; x.len()];
-        let one = |index: usize, out: &mut [f32]| {
-            let x = &x[index * photo..(index + 1) * photo];
-            let mut scratch = self.scratch(tokens, false);
-            self.attend(&weights, x, &mut scratch, false, cores);
-            kernels::repeat_row(weights.out_bias, out);
-            kernels::add(out, x);
-            let attended = View::new(&scratch.attended, tokens, width);
-            multiply(
-                ViewMut::new(out, tokens, width),
-                Old::Add,
-                1.0,
-                attended,
-                weights.out.transposed(),
-                cores,
-            );
-        };
-        work::forward(photos, 1, photo, &mut out, |index, _, out| one(index, out));
+        if work::in_turn(photos, 3 * width * width) {
+            let group = (work::photos_in_turn(tokens) * photo).max(1);
+            for (x, out) in x.chunks(group).zip(out.chunks_mut(group)) {
+                self.forward(&weights, tokens, x, out, Cores::All);
+            }
+        } else {
+            work::forward(photos, 1, photo, &mut out, |index, _, out| {
+                let x = &x[index * photo..(index + 1) * photo];
+                self.forward(&weights, tokens, x, out, Cores::One);
+            });
+        }
         Ok((CpuStorage::F32(out), x_layout.shape().clone()))
     }
 

@@ -81,12 +81,31 @@ pub(crate) fn row_group(rows: usize) -> usize {
     rows.div_ceil(cores).clamp(1, 192)
 }
 
-/// Whether each product should use all cores: when there are fewer photos than cores.
-pub(crate) fn cores(photos: usize) -> Cores {
-    if photos < rayon::current_num_threads() {
-        Cores::All
-    } else {
-        Cores::One
+/// Weights beyond which a core's cache holds no copy of them beside its rows.
+const LARGE: usize = 1 << 18;
+
+/// Whether to go through photos (or rows) in groups with all cores on each product, rather than to give each core its
+/// own: when there are fewer than cores, or when every core would pack large weights for itself.
+pub(crate) fn in_turn(units: usize, weights: usize) -> bool {
+    weights > LARGE || units < rayon::current_num_threads()
+}
+
+/// Rows that share one product when groups take turns: more make no difference to its speed, and take memory.
+pub(crate) const ROWS_IN_TURN: usize = 1024;
+
+/// Photos of `rows` rows each that make a group of [`ROWS_IN_TURN`].
+pub(crate) fn photos_in_turn(rows: usize) -> usize {
+    (ROWS_IN_TURN / rows.max(1)).max(1)
+}
+
+/// Runs `compute(first, rows of out)` over the rows of `out`.
+pub(crate) fn rows(cores: Cores, out: &mut [f32], width: usize, compute: impl Fn(usize, &mut [f32]) + Sync) {
+    let count = out.len() / width.max(1);
+    match cores {
+        Cores::One => compute(0, out),
+        Cores::All => forward(count, row_group(count), width, out, |first, _, out| {
+            compute(first, out)
+        }),
     }
 }
 

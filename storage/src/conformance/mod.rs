@@ -35,6 +35,33 @@ impl Numbers {
     }
 }
 
+/// Unit vectors that, like embeddings and unlike noise, differ most in few directions; the same ones every time.
+#[must_use]
+pub fn like_embeddings(count: usize, dimension: usize) -> Vec<Vec<f32>> {
+    /// How many directions there are, and how far a vector lies along them and beside them.
+    const DIRECTIONS: usize = 12;
+    const ALONG: f32 = 4.0;
+    const BESIDE: f32 = 0.1;
+    let unit = |row: Vec<f32>| -> Vec<f32> {
+        let norm = row.iter().map(|x| x * x).sum::<f32>().sqrt();
+        row.into_iter().map(|x| x / norm).collect()
+    };
+    let mut numbers = Numbers(5);
+    let directions: Vec<Vec<f32>> = (0..DIRECTIONS).map(|_| unit(numbers.vector(dimension))).collect();
+    (0..count)
+        .map(|_| {
+            let mut row = unit(numbers.vector(dimension));
+            row.iter_mut().for_each(|x| *x *= BESIDE);
+            for (direction, share) in directions.iter().zip(unit(numbers.vector(DIRECTIONS))) {
+                for (x, y) in row.iter_mut().zip(direction) {
+                    *x += ALONG * share * y;
+                }
+            }
+            unit(row)
+        })
+        .collect()
+}
+
 /// Makes one `#[tokio::test]` of each named behaviour.
 #[doc(hidden)]
 #[macro_export]

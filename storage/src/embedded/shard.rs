@@ -165,14 +165,12 @@ fn engine_error(path: &Path, message: &str) -> Error {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
-    use rand::rngs::SmallRng;
-    use rand::{Rng, SeedableRng};
-
     use super::*;
+    use crate::conformance::like_embeddings;
     use crate::{SearchRequest, VectorSpec};
 
     /// Enough for a graph, which the engine builds from 10 MB of vectors on.
-    const POINTS: u64 = 24_000;
+    const POINTS: usize = 24_000;
     const DIMENSION: usize = 128;
 
     fn nearest(shard: &Shard, query: &[f32], exact: bool) -> Vec<PointId> {
@@ -188,29 +186,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("shard");
         let spec = CollectionSpec::new([VectorSpec::graph("v", DIMENSION)]);
-        let mut numbers = SmallRng::seed_from_u64(5);
-        let mut unit = || {
-            let row: Vec<f32> = (0..DIMENSION)
-                .map(|_| numbers.random_range(-1.0_f32..1.0))
-                .collect();
-            let norm = row.iter().map(|x| x * x).sum::<f32>().sqrt();
-            row.into_iter().map(|x| x / norm).collect::<Vec<f32>>()
-        };
-        // Like embeddings, and unlike noise, they differ most in few directions.
-        let directions: Vec<Vec<f32>> = (0..12).map(|_| unit()).collect();
-        let mut image = || {
-            let (shares, noise) = (unit(), unit());
-            let mut row: Vec<f32> = noise.iter().map(|x| 0.1 * x).collect();
-            for (direction, share) in directions.iter().zip(shares) {
-                row.iter_mut()
-                    .zip(direction)
-                    .for_each(|(x, y)| *x += 4.0 * share * y);
-            }
-            let norm = row.iter().map(|x| x * x).sum::<f32>().sqrt();
-            row.into_iter().map(|x| x / norm).collect::<Vec<f32>>()
-        };
-        let rows: Vec<Vec<f32>> = (0..POINTS).map(|_| image()).collect();
-        let queries: Vec<Vec<f32>> = (0..40).map(|_| image()).collect();
+        let mut rows = like_embeddings(POINTS + 40, DIMENSION);
+        let queries = rows.split_off(POINTS);
         let mut shard = Shard::create(&path, &spec).unwrap();
         for (first, chunk) in rows.chunks(500).enumerate() {
             let points = chunk
@@ -229,7 +206,7 @@ mod tests {
         drop(shard);
         let shard = Shard::open(&path).unwrap();
         assert!(shard.has_codes());
-        assert_eq!(shard.count(None).unwrap(), POINTS);
+        assert_eq!(shard.count(None).unwrap(), POINTS as u64);
         let mut found = 0;
         for (query, wanted) in queries.iter().zip(&before) {
             assert_eq!(&nearest(&shard, query, true), wanted);
