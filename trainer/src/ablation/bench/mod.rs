@@ -1,4 +1,4 @@
-//! The photos that all trials share, and carrying a trial out once.
+//! The photos that all trials share, and carrying a trial out once: a training of ours, or one of a peer.
 //!
 //! ```text
 //! out/ablation.json              what the folder is about: dataset, test photos
@@ -9,37 +9,30 @@
 //! out/tables.{md,csv,json}       the tables of everything finished
 //! ```
 
+mod ours;
+mod peers;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use candle_core::{Device, Tensor};
+use candle_core::Device;
 use datasets::{Dataset, SplitConfig};
-use geocells::{Hierarchy, Kilometres, LatLng};
-use models::{Checkpoint, Crops, Encoder, SegmenterChoice};
-use rayon::prelude::*;
-use retrieval::{ExactIndex, InferenceOptions, Scoring};
+use geocells::{Hierarchy, LatLng};
 use serde::{Deserialize, Serialize};
 
 use super::AblationOptions;
-use super::trial::{Levels, Method, Outcome, Trial, reading};
+use super::trial::{Levels, Method, Outcome, Trial};
 use crate::baselines::classifier::ClassifierHead;
-use crate::baselines::gps_gallery::GpsHead;
-use crate::baselines::kernel_density::{Density, Neighbours, densest, neighbours};
 use crate::baselines::learner::{Head, Learnt, Material, learn};
-use crate::baselines::reference_clusters::{ReferenceClusters, Refinement};
-use crate::baselines::{best_setting, errors_of};
-use crate::benchmark::Bootstrap;
-use crate::benchmark::encode::{Views, encode};
 use crate::config::SegmenterConfig;
-use crate::evaluate::{Judged, flat_errors, judge};
 use crate::labels::CellLabels;
 use crate::parallel::Workers;
 use crate::photos::PhotoCache;
 use crate::progress::Report;
 use crate::run::{read_json, write_json};
-use crate::{Error, Result, RunFolder, TrainingConfig, TrainingOptions, train, validation};
+use crate::{Error, Result, TrainingConfig};
 
 /// Batches of the step that the estimate times; the first one is thrown away.
 const TIMED_BATCHES: u64 = 4;
@@ -203,101 +196,6 @@ impl Bench {
         write_json(&file, &all)
     }
 
-    fn ours(
-        &self,
-        trial: &Trial,
-        readings: &[String],
-        folder: &Path,
-        progress: Report<'_>,
-        cancel: &AtomicBool,
-    ) -> Result<BTreeMap<String, Outcome>> {
-        let run = RunFolder::new(folder.join("run"));
-        let options = TrainingOptions {
-            resume: run.is_started(),
-            ..TrainingOptions::new(self.out.join("cache"), self.device.clone())
-        };
-        let report = train(&self.training, &trial.config, &run, &options, progress, cancel)?;
-        // What a finished run would go on from is three times its weights.
-        if run.state().is_dir() {
-            fs_err::remove_dir_all(run.state())?;
-        }
-        let checkpoint = Checkpoint::open(&run.checkpoint())?;
-        let model = checkpoint.model(&self.device)?;
-        let index = ExactIndex::of_model(&model.geographic, checkpoint.hierarchy())?
-            .with_places(self.learn.iter().map(|i| self.places[*i]));
-        let visual = |maps: bool| -> Result<Tensor> {
-            let segmenter = if maps {
-                SegmenterChoice::Own
-            } else {
-                SegmenterChoice::None
-            };
-            let encoder = Encoder::open(&checkpoint, &self.device, segmenter)?;
-            let views = Views {
-                crops: Crops::One,
-                dataset_maps: maps && trial.config.segmenter == SegmenterConfig::Precomputed,
-            };
-            Ok(encode(&encoder, &self.test, &self.test_photos, views, progress, cancel)?.visual)
-        };
-        let seen = visual(true)?;
-        let judged = Judged {
-            index: &index,
-            visual: &seen,
-            truths: &self.truths,
-            calibration: checkpoint.calibration(),
-        };
-        let no_intervals = Bootstrap {
-            resamples: 0,
-            ..Bootstrap::default()
-        };
-        let mut found = BTreeMap::new();
-        for wanted in readings {
-            let outcome = match wanted.as_str() {
-                reading::COSINE => Outcome::of_errors(&self.by_cosine(&index, &seen, &checkpoint)?)?,
-                reading::FINEST => Outcome::of_errors(&flat_errors(&index, &seen, &self.truths)?)?,
-                reading::NO_MAPS => {
-                    Outcome::of_errors(&validation::errors(&index, &visual(false)?, &self.truths)?)?
-                }
-                _ => {
-                    let judged = judge(judged, &no_intervals)?;
-                    let errors: Vec<Kilometres> = judged.answers.iter().map(|a| a.error).collect();
-                    Outcome {
-                        calibration_error: Some(judged.calibration_error),
-                        region_coverage: Some(judged.region.coverage),
-                        ..Outcome::of_errors(&errors)?
-                    }
-                }
-            };
-            let outcome = Outcome {
-                cells: report.cells.clone(),
-                samples: report.samples,
-                learning_seconds: report.seconds.get("learn").copied().unwrap_or_default(),
-                ..outcome
-            };
-            found.insert(wanted.clone(), outcome);
-        }
-        Ok(found)
-    }
-
-    fn by_cosine(
-        &self,
-        index: &ExactIndex,
-        visual: &Tensor,
-        checkpoint: &Checkpoint,
-    ) -> Result<Vec<Kilometres>> {
-        let options = InferenceOptions {
-            scoring: Scoring::Cosine,
-            searched: usize::MAX,
-            candidates: 1,
-            ..InferenceOptions::default()
-        };
-        let queries: Vec<Vec<f32>> = visual.to_vec2()?;
-        let answers = queries
-            .par_iter()
-            .map(|query| Ok(index.infer(query, checkpoint.calibration(), &options)?.location))
-            .collect::<Result<Vec<LatLng>>>()?;
-        Ok(errors_of(&answers, &self.truths))
-    }
-
     fn partition(&self, config: &TrainingConfig) -> Result<Hierarchy> {
         let places: Vec<LatLng> = self.learn.iter().map(|i| self.places[*i]).collect();
         Ok(Hierarchy::build(&places, &config.partition)?)
@@ -341,104 +239,6 @@ impl Bench {
             device: &self.device,
         };
         learn(material, head, progress, cancel)
-    }
-
-    /// Features of the training, validation and test photos.
-    fn features(&self, learnt: &Learnt) -> Result<[Tensor; 3]> {
-        let workers = &self.workers;
-        Ok([
-            learnt.encode(&self.training_cache, &self.learn, workers)?,
-            learnt.encode(&self.training_cache, &self.validation, workers)?,
-            learnt.encode(&self.test_cache, &self.test_photos, workers)?,
-        ])
-    }
-
-    fn at(&self, photos: &[usize]) -> Vec<LatLng> {
-        photos.iter().map(|i| self.places[*i]).collect()
-    }
-
-    fn classified(
-        &self,
-        trial: &Trial,
-        levels: Levels,
-        smoothing_km: Option<f64>,
-        progress: Report<'_>,
-        cancel: &AtomicBool,
-    ) -> Result<BTreeMap<String, Outcome>> {
-        let hierarchy = self.partition(&trial.config)?;
-        let labels = CellLabels::new(&hierarchy, &self.places);
-        let head = self.classifier(&trial.config, &hierarchy, &labels, levels, smoothing_km);
-        let learnt = self.learn(&trial.config, &head, progress, cancel)?;
-        let [references, held_out, test] = self.features(&learnt)?;
-        let (places, truths) = (self.at(&self.learn), self.at(&self.validation));
-        let product = levels == Levels::All;
-        let log = |visual: &Tensor| head.log_probabilities(&learnt.parameters, visual, product);
-        let (log_held_out, log_test) = (log(&held_out)?, log(&test)?);
-        let mut answers = vec![(reading::ANSWER, head.answers(&log_test), None)];
-
-        let most = Density::TRIED.iter().map(|d| d.neighbours).max().unwrap_or(1);
-        let by_density = |found: &[Neighbours], density: Density| -> Result<Vec<LatLng>> {
-            Ok(found.iter().filter_map(|near| densest(near, density)).collect())
-        };
-        let near = neighbours(&held_out, &references, &places, most)?;
-        if let Some(density) = best_setting(&Density::TRIED, &truths, |d| by_density(&near, d))? {
-            let near = neighbours(&test, &references, &places, most)?;
-            let said = format!("{} neighbours, sigma {} km", density.neighbours, density.sigma_km);
-            answers.push((reading::DENSITY, by_density(&near, density)?, Some(said)));
-        }
-        let clusters = ReferenceClusters::new(&hierarchy, &references, &places)?;
-        let refined = |refinement| clusters.answers(&log_held_out, &held_out, refinement);
-        if let Some(refinement) = best_setting(&Refinement::TRIED, &truths, refined)? {
-            let said = format!(
-                "{} cells, temperature {}",
-                refinement.cells, refinement.temperature
-            );
-            answers.push((
-                reading::CLUSTERS,
-                clusters.answers(&log_test, &test, refinement)?,
-                Some(said),
-            ));
-        }
-        self.outcomes(answers, &hierarchy, &learnt)
-    }
-
-    fn matched(
-        &self,
-        trial: &Trial,
-        progress: Report<'_>,
-        cancel: &AtomicBool,
-    ) -> Result<BTreeMap<String, Outcome>> {
-        let head = GpsHead {
-            places: &self.places,
-            train: &self.learn,
-            width: trial.config.model.embedding,
-            seed: trial.config.seed,
-        };
-        let learnt = self.learn(&trial.config, &head, progress, cancel)?;
-        let test = learnt.encode(&self.test_cache, &self.test_photos, &self.workers)?;
-        let answers = vec![(reading::ANSWER, head.answers(&learnt.parameters, &test)?, None)];
-        self.outcomes(answers, &self.partition(&trial.config)?, &learnt)
-    }
-
-    fn outcomes(
-        &self,
-        answers: Vec<(&str, Vec<LatLng>, Option<String>)>,
-        hierarchy: &Hierarchy,
-        learnt: &Learnt,
-    ) -> Result<BTreeMap<String, Outcome>> {
-        answers
-            .into_iter()
-            .map(|(reading, answers, setting)| {
-                let outcome = Outcome {
-                    setting,
-                    cells: hierarchy.levels().iter().map(|l| l.len()).collect(),
-                    samples: learnt.samples,
-                    learning_seconds: learnt.seconds,
-                    ..Outcome::of_errors(&errors_of(&answers, &self.truths))?
-                };
-                Ok((reading.to_owned(), outcome))
-            })
-            .collect()
     }
 }
 
