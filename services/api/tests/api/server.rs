@@ -1,11 +1,8 @@
 //! Listening on a real port, and stopping.
-#![allow(clippy::unwrap_used, reason = "tests")]
-
-mod common;
 
 use std::time::Duration;
 
-use common::{config, shared};
+use crate::common::{config, shared};
 use geosurge_api::{Error, ServeConfig, Server, Service};
 use retrieval::OpenOptions;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

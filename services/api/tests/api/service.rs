@@ -1,13 +1,10 @@
 //! Whole requests against a real release of a tiny planet.
-#![allow(clippy::unwrap_used, reason = "tests")]
-
-mod common;
 
 use std::time::Duration;
 
+use crate::common::{Client, World, bytes, code, config, multipart, png_header, read_json, shared};
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
-use common::{Client, World, bytes, code, config, multipart, png_header, read_json, shared};
 use geosurge_api::ServeConfig;
 use serde_json::{Value, json};
 

@@ -1,13 +1,10 @@
 //! What operators see: metrics, the dashboard that reads them, readiness.
-#![allow(clippy::unwrap_used, reason = "tests")]
-
-mod common;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use crate::common::{Client, World, bytes, config, shared};
 use axum::http::StatusCode;
-use common::{World, bytes, config, shared};
 use serde_json::Value;
 
 /// Names of the series in Prometheus' text format, without the suffixes of histograms.
@@ -19,7 +16,7 @@ fn families(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
-async fn metrics(client: &common::Client) -> String {
+async fn metrics(client: &Client) -> String {
     let response = client.get("/metrics").await;
     assert_eq!(response.status(), StatusCode::OK);
     String::from_utf8(bytes(response).await).unwrap()

@@ -1,5 +1,4 @@
 //! The checked-in schema is the one that is served.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::path::Path;
 

@@ -1,11 +1,8 @@
 //! Reference images changed through the service, and a candidate release that answers unseen.
-#![allow(clippy::unwrap_used, reason = "tests")]
-
-mod common;
 
 use std::time::Duration;
 
-use common::{Client, World, code, config};
+use crate::common::{Client, World, code, config};
 use geosurge_api::{ServeConfig, ShadowConfig};
 use serde_json::{Value, json};
 use storage::{AuditFilter, PredictionFilter, Shadows};

@@ -1,13 +1,10 @@
 //! Whatever a client sends, it gets an answer with a code: no panic, no fault of the service.
-#![allow(clippy::unwrap_used, reason = "tests")]
-
-mod common;
 
 use std::sync::LazyLock;
 
+use crate::common::{Client, bytes, config, multipart, shared};
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
-use common::{Client, bytes, config, shared};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -223,7 +220,7 @@ proptest! {
         let query = "mutation($p: Upload!, $o: LocalizeOptions) { localize(photo: $p, options: $o) { id } }";
         for options in [options, json!({ "within": area.clone() }), json!({ "within": { "polygon": area } })] {
             let operations = json!({ "query": query, "variables": { "p": null, "o": options } });
-            send(common::multipart(&operations, &json!({ "0": ["variables.p"] }), &[("0", "p", b"no photo")]))?;
+            send(multipart(&operations, &json!({ "0": ["variables.p"] }), &[("0", "p", b"no photo")]))?;
         }
     }
 
@@ -232,9 +229,9 @@ proptest! {
         operations in json_value(), map in json_value(), head in "[ -~]{0,60}", content in any::<Vec<u8>>(), kind in "[ -~]{0,40}",
         cut in 0.0..1.0_f64,
     ) {
-        send(common::multipart(&operations, &map, &[("0", "a", &content)]))?;
+        send(multipart(&operations, &map, &[("0", "a", &content)]))?;
         let real = json!({ "query": "mutation($p: Upload!) { localize(photo: $p) { id } }", "variables": { "p": null } });
-        send(common::multipart(&real, &map, &[("0", "a", &content)]))?;
+        send(multipart(&real, &map, &[("0", "a", &content)]))?;
         let mut body = format!("--b\r\nContent-Disposition: form-data; name=\"operations\"\r\n\r\n{real}\r\n--b\r\n{head}\r\n").into_bytes();
         body.extend_from_slice(format!("Content-Disposition: form-data; name=\"0\"; filename=\"x\"\r\nContent-Type: {kind}\r\n\r\n").as_bytes());
         body.extend_from_slice(&content);
@@ -250,7 +247,7 @@ proptest! {
         let mut photo = magic.to_vec();
         photo.extend_from_slice(&content);
         let real = json!({ "query": "mutation($p: Upload!) { localize(photo: $p) { id } }", "variables": { "p": null } });
-        send(common::multipart(&real, &json!({ "0": ["variables.p"] }), &[("0", "a", &photo)]))?;
+        send(multipart(&real, &json!({ "0": ["variables.p"] }), &[("0", "a", &photo)]))?;
         let localize = Request::post("/localize").header(header::CONTENT_TYPE, "image/png");
         send(localize.body(photo.into()).unwrap())?;
     }

@@ -1,11 +1,8 @@
 //! API keys: who may do what, how often, and how exactly places are told.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
-mod common;
-
+use crate::common::{Client, World, code, config, multipart, read_json, shared};
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
-use common::{Client, World, code, config, multipart, read_json, shared};
 use geosurge_api::{Error, LiveConfig, ServeConfig};
 use serde_json::{Value, json};
 use storage::{ApiKey, Scope};

@@ -1,9 +1,6 @@
 //! Geocells, reference images, maps, ids and analytics.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
-mod common;
-
-use common::{Client, code, config, shared};
+use crate::common::{Client, code, config, shared};
 use serde_json::{Value, json};
 
 async fn client() -> Client {

@@ -1,14 +1,11 @@
 //! Releases are switched under load: no request fails, and no answer is of two releases.
-#![allow(clippy::unwrap_used, reason = "tests")]
-
-mod common;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use common::{Client, World, config};
+use crate::common::{Client, World, config};
 use geosurge_api::ServeConfig;
 use serde_json::{Value, json};
 

@@ -1,14 +1,9 @@
 //! No field costs a call of the catalog for each item of a list.
-#![allow(clippy::unwrap_used, reason = "tests")]
-
-mod common;
-#[path = "common/counting.rs"]
-mod counting;
 
 use std::collections::BTreeMap;
 
-use common::{Client, World, config};
-use counting::Counting;
+use crate::common::counting::Counting;
+use crate::common::{Client, World, config};
 use geosurge_api::router;
 use serde_json::{Value, json};
 

@@ -1,12 +1,10 @@
 //! The examples of clients, against a real service. Without an interpreter on this machine they are passed over, aloud.
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
-mod common;
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use common::{World, config, shared};
+use crate::common::{World, config, shared};
 use geosurge_api::{ServeConfig, Server};
 use storage::{ApiKey, Scope};
 use tokio::sync::oneshot;

@@ -1,10 +1,7 @@
 //! What may be asked about a photo, and what is told afterwards.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
-mod common;
-
+use crate::common::{Client, bytes, code, config, shared};
 use axum::http::StatusCode;
-use common::{Client, bytes, code, config, shared};
 use serde_json::{Value, json};
 
 async fn client() -> Client {

@@ -1,12 +1,9 @@
 //! What clients are told as it happens, over real WebSockets.
-#![allow(clippy::unwrap_used, reason = "tests")]
-
-mod common;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use common::{Client, World, config};
+use crate::common::{Client, World, code, config};
 use futures::{SinkExt, StreamExt};
 use geosurge_api::{ServeConfig, Server, Service, router};
 use serde_json::{Value, json};
@@ -209,7 +206,7 @@ async fn activation_and_rollback_are_told_and_done() {
             "INVALID_ARGUMENT",
         ),
     ] {
-        assert_eq!(common::code(&client.query(query).await), expected);
+        assert_eq!(code(&client.query(query).await), expected);
     }
     let log = client
         .query("{ auditLog { nodes { action subject actor } } }")
