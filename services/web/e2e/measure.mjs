@@ -1,19 +1,24 @@
 #!/usr/bin/env node
 // Lighthouse-like figures of the page of a running service, in Chromium with software rendering.
 //
-//   node e2e/measure.mjs URL [--runs 5]
+//   node e2e/measure.mjs URL [--runs 5] [--level 3] [--at LONGITUDE,LATITUDE,ZOOM]...
 //
-// First view: first and largest contentful paint, total blocking time (what long tasks take beyond 50 ms), bytes over the wire.
-// Explore: time between frames while the map is moved for some seconds, with the reference photos and cells of the active release.
+// First view: first and largest contentful paint, total blocking time (what long tasks take beyond 50 ms), bytes over the wire. `--runs 0` leaves it out.
+// Explore, at each place: time until the map is at rest, then between frames while it is moved for some seconds, with the reference photos and
+// cells of the active release, and with nothing on it.
 import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { chromium } from "@playwright/test";
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { runs: { type: "string", default: "5" } } });
+const { values, positionals } = parseArgs({ allowPositionals: true, options: {
+  runs: { type: "string", default: "5" },
+  level: { type: "string", default: "3" },
+  at: { type: "string", multiple: true, default: ["20.0000,10.0000,2.60", "20.0000,10.0000,1.20"] },
+} });
 const url = positionals[0];
 const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
 if (!url || !existsSync(executablePath)) {
-  console.error("usage: node e2e/measure.mjs URL [--runs N], with Chromium at /usr/bin/chromium or at CHROMIUM");
+  console.error("usage: node e2e/measure.mjs URL [--runs N] [--level N] [--at LONGITUDE,LATITUDE,ZOOM]..., with Chromium at /usr/bin/chromium or at CHROMIUM");
   process.exit(1);
 }
 const args = ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"];
@@ -44,12 +49,15 @@ async function firstView(viewport) {
   return { paint, lcp, blocked, shift, bytes };
 }
 
-/** Milliseconds between frames while the map moves, and how much it shows. */
-async function moving() {
+/** Milliseconds until the map rests and between frames while it moves, and how much it shows. */
+async function moving(at, empty) {
   const page = await browser.newPage({ viewport: { width: 1360, height: 850 } });
-  await page.goto(`${url}#/explore?level=3&at=20.0000,10.0000,2.60`, { waitUntil: "networkidle" });
+  const started = performance.now();
+  await page.goto(`${url}#/explore?level=${values.level}&at=${at}`, { waitUntil: "networkidle" });
   await page.waitForSelector(".map canvas");
-  await page.waitForSelector('.map[aria-busy="false"]', { timeout: 60_000 });
+  if (empty) for (const name of ["Cells", "Reference photos"]) await page.getByLabel(name, { exact: true }).uncheck();
+  await page.waitForSelector('.map[aria-busy="false"]', { timeout: 120_000 });
+  const rest = performance.now() - started;
   const box = await page.locator(".map").boundingBox();
   await page.evaluate(() => {
     globalThis.frames = [];
@@ -77,11 +85,12 @@ async function moving() {
   });
   const sight = await page.locator('[role="status"].fact').innerText().catch(() => "");
   await page.close();
-  return { frames, sight };
+  return { frames, sight, rest };
 }
 
 const runs = Number(values.runs);
-for (const [name, viewport] of [["desk, 1360 x 850", { width: 1360, height: 850 }], ["phone, 390 x 844", { width: 390, height: 844 }]]) {
+const viewports = [["desk, 1360 x 850", { width: 1360, height: 850 }], ["phone, 390 x 844", { width: 390, height: 844 }]];
+for (const [name, viewport] of runs > 0 ? viewports : []) {
   const views = [];
   for (let run = 0; run < runs; run += 1) views.push(await firstView(viewport));
   const of = (key) => median(views.map((view) => view[key]));
@@ -90,6 +99,13 @@ for (const [name, viewport] of [["desk, 1360 x 850", { width: 1360, height: 850 
       `layout shift ${of("shift").toFixed(3)}, ${Math.round(of("bytes") / 1024)} KiB over the wire (median of ${runs})`,
   );
 }
-const { frames, sight } = await moving();
-console.log(`moving the map: ${frames.length} frames, median ${median(frames).toFixed(1)} ms, 95 in 100 below ${quantile(frames, 0.95).toFixed(1)} ms, longest ${Math.max(...frames).toFixed(0)} ms; ${sight}`);
+for (const at of values.at) {
+  for (const empty of [true, false]) {
+    const { frames, sight, rest } = await moving(at, empty);
+    console.log(
+      `${at}, ${empty ? "nothing on the map" : sight}: at rest after ${(rest / 1000).toFixed(1)} s; moving: ${frames.length} frames, ` +
+        `median ${median(frames).toFixed(0)} ms, 95 in 100 below ${quantile(frames, 0.95).toFixed(0)} ms, longest ${Math.max(...frames).toFixed(0)} ms`,
+    );
+  }
+}
 await browser.close();
