@@ -83,7 +83,8 @@ impl Mlp {
     /// # Errors
     /// When the last dimension is not the width.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        if !composite::wanted(x) {
+        // Weights in panels are of no use to the composite form; what it would be wanted for is refused by the fused one.
+        if self.shape.laid_out || !composite::wanted(x) {
             return Ok(x.contiguous()?.apply_op2(&self.packed.flat()?, self.shape)?);
         }
         let part = |index| self.packed.part(index);

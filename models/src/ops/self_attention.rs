@@ -80,7 +80,8 @@ impl SelfAttention {
     /// # Errors
     /// When the shape is another.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        if !composite::wanted(x) {
+        // Weights in panels are of no use to the composite form; what it would be wanted for is refused by the fused one.
+        if self.shape.laid_out || !composite::wanted(x) {
             return Ok(x.contiguous()?.apply_op2(&self.packed.flat()?, self.shape)?);
         }
         let part = |index| self.packed.part(index);
